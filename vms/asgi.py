@@ -1,0 +1,15 @@
+"""Where requests and sockets come in."""
+
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vms.settings")
+
+from channels.routing import ProtocolTypeRouter, URLRouter
+from django.core.asgi import get_asgi_application
+
+http = get_asgi_application()
+
+from accounts.sockets import Authenticate
+from vms.urls import websocket_urlpatterns
+
+application = ProtocolTypeRouter({"http": http, "websocket": Authenticate(URLRouter(websocket_urlpatterns))})

@@ -1,0 +1,103 @@
+"""Typed readers of the environment, and the few facts that the supervisor and the settings must agree on.
+
+Nothing here imports Django: the supervisor uses it too.
+"""
+
+import hashlib
+import os
+import secrets
+import tempfile
+from pathlib import Path
+
+# A unix socket's path may have 107 characters on Linux and 103 on macOS; deep data directories get a short stand-in.
+SOCKET_PATH_LIMIT = 100
+
+
+class BadEnvironment(Exception):
+    """A variable has a value that cannot be used; the text says which, and what would do."""
+
+
+def text(name: str, default: str = "") -> str:
+    return os.environ.get(name, "").strip() or default
+
+
+def flag(name: str, default: bool) -> bool:
+    value = text(name).lower()
+    if not value:
+        return default
+    if value in ("1", "true", "yes", "on"):
+        return True
+    if value in ("0", "false", "no", "off"):
+        return False
+    raise BadEnvironment(f"{name} is {value!r}; use 1 or 0.")
+
+
+def number(name: str, default: int, low: int, high: int) -> int:
+    value = text(name)
+    if not value:
+        return default
+    if not value.isascii() or not value.isdigit() or not low <= int(value) <= high:
+        raise BadEnvironment(f"{name} is {value!r}; use a whole number from {low} to {high}.")
+    return int(value)
+
+
+def words(name: str, default: list[str] | None = None) -> list[str]:
+    value = text(name)
+    return [word.strip() for word in value.split(",") if word.strip()] if value else list(default or [])
+
+
+def port_range(name: str, default: str) -> tuple[int, int]:
+    value = text(name, default)
+    first, _, last = value.partition("-")
+    if first.isdigit() and (last or first).isdigit():
+        low, high = int(first), int(last or first)
+        if 1 <= low <= high <= 65535:
+            return low, high
+    raise BadEnvironment(f"{name} is {value!r}; use a range of ports such as {default}.")
+
+
+def data_dir() -> Path:
+    """The folder all state lives under; relative to where the command is run."""
+    return Path(text("DATA_DIR", "var")).expanduser().absolute()
+
+
+def socket_dir(data: Path) -> Path:
+    """Where unix sockets live: inside the data directory, or in a private stand-in where its path is too long."""
+    inside = data / "run"
+    if len(os.fsencode(str(inside / "redis.sock"))) <= SOCKET_PATH_LIMIT:
+        return inside
+    mark = hashlib.sha256(os.fsencode(str(data))).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"vms-{os.getuid()}-{mark}"
+
+
+def redis_url(data: Path) -> str:
+    return text("REDIS_URL") or f"unix://{socket_dir(data) / 'redis.sock'}"
+
+
+def secret_key(data: Path) -> str:
+    """The key that signs sessions and encrypts device secrets: from the environment, else made once and kept.
+
+    A kept key is never overwritten. Two processes that start together agree on one key, since the file appears
+    complete or not at all (written aside, then linked into place).
+    """
+    if given := text("SECRET_KEY"):
+        return given
+    kept = data / "secret_key"
+    if not kept.exists():
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = data / f".secret_key.{os.getpid()}.{secrets.token_hex(4)}"
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_urlsafe(64))
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(draft, kept)
+        except FileExistsError:
+            pass  # another process was first: its key counts
+        finally:
+            draft.unlink()
+    key = kept.read_text().strip()
+    if len(key) < 32:
+        raise BadEnvironment(f"{kept} holds no usable key; restore it from a backup, or set SECRET_KEY.")
+    return key

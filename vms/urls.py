@@ -1,0 +1,30 @@
+"""Every page, endpoint and socket. Each states its policy (accounts.guards); a test walks this table."""
+
+from django.urls import include, path
+
+from accounts.urls import urlpatterns as accounts_pages
+from devices.urls import urlpatterns as devices_pages
+from devices.urls import websocket_urlpatterns as devices_sockets
+from streaming.urls import urlpatterns as streaming_pages
+from streaming.urls import websocket_urlpatterns as streaming_sockets
+from vms import health, pages
+from vms.api import api
+
+urlpatterns = [
+    path("", pages.home, name="home"),
+    path("status/", pages.status, name="status"),
+    path("styleguide/", pages.styleguide, name="styleguide"),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("metrics", health.metrics, name="metrics"),
+    path("api/v1/", api.urls),
+    path("", include((accounts_pages, "accounts"))),
+    path("", include((devices_pages, "devices"))),
+    path("", include((streaming_pages, "streaming"))),
+]
+websocket_urlpatterns = [*devices_sockets, *streaming_sockets]
+
+handler400 = "vms.pages.bad_request"
+handler403 = "vms.pages.forbidden"
+handler404 = "vms.pages.not_found"
+handler500 = "vms.pages.server_error"
