@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+import re
+from collections.abc import Iterable
+from typing import Any, ClassVar, NoReturn
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
 from django.core.validators import RegexValidator
 from django.db import models
+from django.db.models.functions import Lower
 from django.utils import timezone
 
 
@@ -29,12 +32,18 @@ class UserManager(BaseUserManager["User"]):
         user.save(using=self._db)
         return user
 
+    def get_by_natural_key(self, username: str | None) -> User:
+        # Telephones write a capital where a name begins; "Ann" and "ann" cannot be two people (see the constraint).
+        return self.get(username__iexact=username)
+
 
 class User(AbstractBaseUser):
     username = models.CharField(
         max_length=64,
         unique=True,
-        validators=[RegexValidator(r"\A[\w.@+-]+\Z", "Use letters, digits and . @ + - _ only.")],
+        validators=[
+            RegexValidator(r"\A[\w.@+-]+\Z", "Use letters without accents, digits and . @ + - _ only.", flags=re.ASCII)
+        ],
     )
     full_name = models.CharField(max_length=100, blank=True)
     role = models.CharField(max_length=10, choices=Role.choices, default=Role.VIEWER)
@@ -48,6 +57,10 @@ class User(AbstractBaseUser):
     USERNAME_FIELD = "username"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
     objects = UserManager()
+
+    class Meta:
+        ordering = ("username",)
+        constraints = (models.UniqueConstraint(Lower("username"), name="username_is_unique_whatever_its_case"),)
 
     # The token a request came with, if it did; accounts.policy narrows the user's power by it. Never stored.
     acting_token: ApiToken | None = None
@@ -109,3 +122,73 @@ class Grant(models.Model):
     @property
     def everything(self) -> bool:
         return self.site_id is None and self.camera_id is None
+
+
+class AppendOnly(Exception):
+    """Somebody tried to change or remove what was recorded."""
+
+    def __init__(self) -> None:
+        super().__init__("The audit can be added to and read; entries cannot be changed or removed.")
+
+
+class AuditQuerySet(models.QuerySet["AuditEntry"]):
+    def update(self, **kwargs: Any) -> NoReturn:
+        raise AppendOnly
+
+    def delete(self) -> NoReturn:
+        raise AppendOnly
+
+    def bulk_update(self, objs: Iterable[AuditEntry], fields: Any, batch_size: int | None = None) -> NoReturn:
+        raise AppendOnly
+
+    def bulk_create(self, *args: Any, **kwargs: Any) -> list[AuditEntry]:
+        if kwargs.get("update_conflicts"):
+            raise AppendOnly
+        return super().bulk_create(*args, **kwargs)
+
+    def discard(self) -> int:
+        """For accounts.audit.forget_before alone, which records that it was done."""
+        return self._raw_delete(self.db)  # type: ignore[attr-defined, no-any-return]
+
+
+class AuditEntry(models.Model):
+    """Who did what, when, from where, on which thing, and how it ended. See accounts.audit.
+
+    People and things are kept by id and name in plain columns: an entry outlives what it tells of. The database refuses
+    updates by a trigger of its own (migration 0002).
+    """
+
+    class Result(models.TextChoices):
+        OK = "ok", "Done"
+        REFUSED = "refused", "Refused"
+        FAILED = "failed", "Failed"
+
+    at = models.DateTimeField(default=timezone.now, db_index=True, editable=False)
+    user_id = models.BigIntegerField(null=True, db_index=True)
+    user_name = models.CharField(max_length=64, blank=True)
+    token_name = models.CharField(max_length=100, blank=True)
+    address = models.CharField(max_length=45, blank=True)
+    action = models.CharField(max_length=64, db_index=True)
+    thing_type = models.CharField(max_length=32, blank=True)
+    thing_id = models.CharField(max_length=64, blank=True)
+    thing_name = models.CharField(max_length=200, blank=True)
+    result = models.CharField(max_length=8, choices=Result.choices, default=Result.OK)
+    detail: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(default=dict, blank=True)
+
+    objects = AuditQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-at", "-pk")
+        base_manager_name = "objects"
+        indexes = (models.Index(fields=("thing_type", "thing_id"), name="audit_by_thing"),)
+
+    def __str__(self) -> str:
+        return f"{self.user_name or 'somebody'}: {self.action} {self.thing_name}".strip()
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding or kwargs.get("force_update"):
+            raise AppendOnly
+        super().save(*args, **{**kwargs, "force_insert": True})
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise AppendOnly
