@@ -4,6 +4,8 @@
 import os
 import sys
 
+from vms.environment import BadEnvironment
+
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vms.settings")
@@ -12,9 +14,14 @@ def main() -> None:
         from vms.supervisor import main as supervise
 
         sys.exit(supervise(sys.argv[2:]))
-    from django.core.management import execute_from_command_line
-
-    execute_from_command_line(sys.argv)
+    try:
+        from django.core.management import execute_from_command_line
+    except ImportError:
+        sys.exit("The product is not installed for this Python. Run `make install`, then use .venv/bin/python.")
+    try:
+        execute_from_command_line(sys.argv)
+    except BadEnvironment as problem:
+        sys.exit(str(problem))
 
 
 if __name__ == "__main__":

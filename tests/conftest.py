@@ -1,5 +1,6 @@
 """What tests of several rooms share: a real Redis on a unix socket."""
 
+import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -25,7 +26,8 @@ def redis_process() -> Iterator[subprocess.Popen[bytes]]:
             client.ping()
             break
         except redis.ConnectionError:
-            assert time.monotonic() < deadline and process.poll() is None, "the tests' Redis did not start"
+            assert process.poll() is None, "the tests' Redis ended"
+            assert time.monotonic() < deadline, "the tests' Redis did not start"
             time.sleep(0.02)
     yield process
     client.close()
@@ -40,3 +42,20 @@ def redis_client(redis_process: subprocess.Popen[bytes]) -> Iterator["redis.Redi
     client.flushall()
     yield client
     client.close()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On the second database only what touches a database runs again; without a PostgreSQL it is named and skipped."""
+    if os.environ.get("VMS_TESTS_DATABASE") != "postgresql":
+        return
+    databases = {"db", "transactional_db", "live_server", "product"}
+    touching = [
+        item
+        for item in items
+        if item.get_closest_marker("django_db") or databases & set(getattr(item, "fixturenames", ()))
+    ]
+    if not os.environ.get("DATABASE_URL"):
+        for item in touching:
+            item.add_marker(pytest.mark.skip(reason="PostgreSQL's programs are not installed"))
+    config.hook.pytest_deselected(items=[item for item in items if item not in touching])
+    items[:] = touching

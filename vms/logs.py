@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from typing import Any
 
 # Set at the door (middleware, consumers, tasks): {"request": "5f3c…"} or {"task": "…"}.
-context: ContextVar[dict[str, str]] = ContextVar("log_context", default={})
+context: ContextVar[dict[str, str] | None] = ContextVar("log_context", default=None)
 
 _STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "context", "taskName"}
 # Secrets as they stand in URLs, headers and exception texts. A UID opens a recorder as well as a password does.
@@ -29,7 +29,7 @@ def redact(text: str) -> str:
 
 class Context(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
-        record.context = context.get()
+        record.context = context.get() or {}
         return True
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from vms import environment
 
 NO_REDIS = (
-    "There is no redis-server on this machine. Install it (Debian: apt install redis-server; macOS: brew install redis), "
-    "or set REDIS_URL to a server that runs elsewhere."
+    "There is no redis-server on this machine. Install it (Debian: apt install redis-server; macOS: brew install "
+    "redis), or set REDIS_URL to a server that runs elsewhere."
 )
 
 

@@ -1,0 +1,32 @@
+"""`manage.py bench NAME`: one JSON line with figures and versions."""
+
+import argparse
+import importlib
+import json
+import pkgutil
+import platform
+from typing import Any
+
+import av
+import django
+from django.core.management.base import BaseCommand, CommandParser
+
+from vms import bench
+
+
+def names() -> list[str]:
+    return sorted(module.name for module in pkgutil.iter_modules(bench.__path__) if module.name != "product")
+
+
+class Command(BaseCommand):
+    help = "Run a benchmark: " + ", ".join(names())
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("name", choices=names())
+        parser.add_argument("arguments", nargs=argparse.REMAINDER)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        figures = importlib.import_module(f"vms.bench.{options['name']}").run(options["arguments"])
+        versions = {"python": platform.python_version(), "django": django.__version__, "av": av.__version__}
+        self.stdout.write(json.dumps({"bench": options["name"], **figures, "versions": versions}))
