@@ -9,7 +9,8 @@ from django.core.asgi import get_asgi_application
 
 http = get_asgi_application()
 
+from accounts.requests import LimitBody
 from accounts.sockets import Authenticate
 from vms.urls import websocket_urlpatterns
 
-application = ProtocolTypeRouter({"http": http, "websocket": Authenticate(URLRouter(websocket_urlpatterns))})
+application = ProtocolTypeRouter({"http": LimitBody(http), "websocket": Authenticate(URLRouter(websocket_urlpatterns))})

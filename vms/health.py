@@ -19,7 +19,7 @@ from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from accounts.guards import endpoint_view, page
+from accounts.guards import machine, page
 from accounts.policy import Action, Standing
 
 log = logging.getLogger(__name__)
@@ -212,6 +212,6 @@ def readyz(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"ready": ready, "problems": list(found.values())}, status=200 if ready else 503)
 
 
-@endpoint_view(Action.WATCH)
+@machine(Action.WATCH)
 def metrics(request: HttpRequest) -> HttpResponse:
     return HttpResponse(generate_latest(), content_type=CONTENT_TYPE_LATEST)

@@ -18,7 +18,7 @@ _STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "conte
 # Secrets as they stand in URLs, headers and exception texts. A UID opens a recorder as well as a password does.
 _SECRETS = re.compile(
     r"(?i)\b(authorization:?\s*(?:basic|bearer|digest)\s+|bearer\s+"
-    r"|(?:uid|[a-z]*passw(?:or)?d|[a-z]*passwd|pwd|token|secret|csrftoken|sessionid)[\"']?\s*[=:]\s*[\"']?)([^\s&\"',;]+)"
+    r"|(?:uid|\w*passw(?:or)?d|pwd|\w*token|\w*secret|sessionid)[\"']?\s*[=:]\s*[\"']?)([^\s&\"',;]+)"
 )
 _URL_LOGIN = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://[^\s/:@]*):[^\s/@]+@")
 
@@ -45,9 +45,7 @@ def _when(record: logging.LogRecord) -> str:
 class LineFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         extras = "".join(f" {key}={value}" for key, value in _extras(record).items())
-        line = (
-            f"{_when(record)} {record.levelname:<7} {record.name} {record.getMessage()}{' ' + extras if extras else ''}"
-        )
+        line = f"{_when(record)} {record.levelname:<7} {record.name} {record.getMessage()}{extras}"
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
         return redact(line)

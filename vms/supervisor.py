@@ -9,8 +9,8 @@
 
 Strategy: everything that can be refused is refused before anything starts (data directory, lock, address). The
 listening socket belongs to the supervisor, so a web process that dies takes no connection attempt with it: they wait
-until it is back. A part that ends is started again with back-off. Stopping goes from the pages down, Redis last, within 10 s.
-Nothing is left behind even when the supervisor itself is killed: the kernel signals its children (Linux).
+until it is back. A part that ends is started again with back-off. Stopping goes from the pages down, Redis last, within
+10 s. Nothing is left behind even when the supervisor itself is killed: the kernel signals its children (Linux).
 
 This module loads neither Django nor anything else but the standard library: it must start at once and stay small.
 """
