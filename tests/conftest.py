@@ -1,6 +1,8 @@
-"""What tests of several rooms share: a real Redis on a unix socket."""
+"""What tests of several rooms share: a real Redis on a unix socket, and a whole running product."""
 
+import contextlib
 import os
+import secrets
 import subprocess
 import time
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ import redis
 from django.conf import settings
 
 from vms import environment
+from vms.bench.product import Product
 from vms.tools import redis_server_command
 
 
@@ -42,6 +45,40 @@ def redis_client(redis_process: subprocess.Popen[bytes]) -> Iterator["redis.Redi
     client.flushall()
     yield client
     client.close()
+
+
+ADMIN_PASSWORD = "correct horse battery"
+
+
+@contextlib.contextmanager
+def own_database() -> Iterator[dict[str, str]]:
+    """The variables that give a product under test a database of its own; SQLite needs none."""
+    server = os.environ.get("DATABASE_URL", "")
+    if not server.startswith("postgresql"):
+        yield {}
+        return
+    import psycopg
+
+    name = f"product_{secrets.token_hex(4)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        try:
+            yield {"DATABASE_URL": server.replace("/vms?", f"/{name}?")}
+        finally:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="module")
+def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    """The whole product, running, with its demo fleet; `admin` signs in with ADMIN_PASSWORD."""
+    data = tmp_path_factory.mktemp("product") / "var"
+    with own_database() as variables:
+        running = Product(data, VMS_ADMIN_PASSWORD=ADMIN_PASSWORD, **variables).start()
+        try:
+            yield running
+        finally:
+            running.stop()
+            running.kill()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
