@@ -1,0 +1,228 @@
+"""A small HTTP/1.1 server over asyncio streams: one request per connection, as these devices do it.
+
+Strategy: the server owns sockets, limits and deadlines; what to answer is one coroutine given to it. It accepts bare
+LF and odd header spacing, and says what it cannot accept: `BadRequest` becomes a 4xx and a call of `on_malformed`.
+
+The request target stays the raw text from the wire, because how a client writes its query is what a simulator checks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+MAX_LINE = 8 * 1024
+MAX_HEADERS = 64
+MAX_BODY = 64 * 1024
+MAX_CONNECTIONS = 64
+READ_SECONDS = 10.0  # for a whole request; a client that is slower is not worth a connection
+WRITE_SECONDS = 10.0  # for a reader that has stopped reading
+
+
+@dataclass(frozen=True)
+class Request:
+    method: str
+    target: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    peer: str
+    """The client's address."""
+
+    @property
+    def path(self) -> str:
+        return self.target.partition("?")[0]
+
+    @property
+    def query(self) -> str:
+        return self.target.partition("?")[2]
+
+    def header(self, name: str) -> str | None:
+        return next((value for key, value in self.headers if key.lower() == name.lower()), None)
+
+
+@dataclass(frozen=True)
+class Response:
+    status: int = 200
+    body: bytes = b""
+    content_type: str = "text/plain"
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Stream:
+    """An answer without an end: the parts are sent as they come, until the client or the iterator has enough."""
+
+    content_type: str
+    parts: AsyncGenerator[bytes, None]
+
+
+@dataclass(frozen=True)
+class RawBytes:
+    """Bytes that need not be HTTP, then the end of the connection."""
+
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Reset:
+    """No answer: the connection is torn down."""
+
+
+@dataclass(frozen=True)
+class Silence:
+    """No answer: the connection stays open until the client gives up."""
+
+
+Answer = Response | Stream | RawBytes | Reset | Silence
+Handler = Callable[[Request], Awaitable[Answer]]
+
+
+class BadRequest(Exception):
+    def __init__(self, sentence: str, status: int = 400) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+@dataclass
+class HttpServer:
+    host: str
+    port: int
+    handler: Handler
+    on_malformed: Callable[[str, str], None]
+    """Called with the client's address and a sentence for each request that is not HTTP."""
+    _server: asyncio.Server | None = field(default=None, init=False)
+    _connections: dict[asyncio.Task[None], asyncio.StreamWriter] = field(default_factory=dict, init=False)
+
+    async def start(self) -> None:
+        """Listen. With port 0 the system chooses one, which is kept for later starts."""
+        self._server = await asyncio.start_server(self._connected, self.host, self.port, limit=MAX_LINE)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        """Stop listening and drop every connection."""
+        server, self._server = self._server, None
+        if server is None:
+            return
+        server.close()
+        for task, writer in list(self._connections.items()):
+            writer.transport.abort()
+            task.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._connections[task] = writer
+        try:
+            await self._serve(reader, writer)
+        except (OSError, TimeoutError, asyncio.IncompleteReadError):
+            writer.transport.abort()  # the client went away or stopped reading: there is nobody to tell
+        except asyncio.CancelledError:
+            writer.transport.abort()
+        finally:
+            del self._connections[task]
+            writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peer = str(writer.get_extra_info("peername")[0])
+        if len(self._connections) > MAX_CONNECTIONS:
+            return await _send(writer, Response(503))
+        try:
+            async with asyncio.timeout(READ_SECONDS):
+                request = await _read_request(reader, peer)
+        except BadRequest as error:
+            self.on_malformed(peer, str(error))
+            return await _send(writer, Response(error.status))
+        if request is None:
+            return
+        answer = await self.handler(request)
+        match answer:
+            case Response():
+                await _send(writer, answer, head_only=request.method == "HEAD")
+            case Stream():
+                await _send_stream(writer, answer)
+            case RawBytes():
+                writer.write(answer.data)
+                await _drain(writer)
+            case Reset():
+                writer.transport.abort()
+            case Silence():
+                while await reader.read(1024):
+                    pass
+
+
+async def _read_request(reader: asyncio.StreamReader, peer: str) -> Request | None:
+    start = await _line(reader)
+    if start is None:
+        return None  # connected and left, as port checks do
+    words = start.split(" ")
+    if len(words) != 3 or not words[2].startswith("HTTP/1.") or not words[1].startswith("/"):
+        raise BadRequest(f"'{start[:80]}' is not a request line.")
+    headers: list[tuple[str, str]] = []
+    while line := await _line(reader):
+        name, colon, value = line.partition(":")
+        if not colon or not name.strip():
+            raise BadRequest(f"'{line[:80]}' is not a header line.")
+        headers.append((name.strip(), value.strip()))
+        if len(headers) > MAX_HEADERS:
+            raise BadRequest("Too many headers.", 431)
+    if line is None:
+        raise BadRequest("The request ended inside its headers.")
+    request = Request(words[0], words[1], tuple(headers), b"", peer)
+    if words[2] == "HTTP/1.1" and request.header("host") is None:
+        raise BadRequest("An HTTP/1.1 request needs a Host header.")
+    if request.header("transfer-encoding") is not None:
+        raise BadRequest("These devices know no Transfer-Encoding in requests.", 411)
+    length = request.header("content-length")
+    if length is None:
+        if request.method in ("POST", "PUT"):
+            raise BadRequest(f"A {request.method} needs a Content-Length.", 411)
+        return request
+    if not length.isascii() or not length.isdecimal():
+        raise BadRequest(f"'{length[:20]}' is not a Content-Length.")
+    if int(length) > MAX_BODY:
+        raise BadRequest("The body is too large.", 413)
+    body = await reader.readexactly(int(length))
+    return Request(request.method, request.target, request.headers, body, peer)
+
+
+async def _line(reader: asyncio.StreamReader) -> str | None:
+    """One line without its end; None when the connection ended before it."""
+    try:
+        line = await reader.readuntil(b"\n")
+    except asyncio.LimitOverrunError as error:
+        raise BadRequest("A line of the request is too long.", 431) from error
+    except asyncio.IncompleteReadError as error:
+        if error.partial.strip():
+            raise BadRequest("The request ended inside a line.") from error
+        return None
+    return line.rstrip(b"\r\n").decode("latin-1")
+
+
+async def _send(writer: asyncio.StreamWriter, response: Response, head_only: bool = False) -> None:
+    reason = HTTPStatus(response.status).phrase
+    lines = [f"HTTP/1.1 {response.status} {reason}"]
+    if response.status != HTTPStatus.NO_CONTENT:
+        lines += [f"Content-Type: {response.content_type}", f"Content-Length: {len(response.body)}"]
+    lines += [f"{name}: {value}" for name, value in response.headers]
+    lines.append("Connection: close")
+    head = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
+    writer.write(head if head_only or response.status == HTTPStatus.NO_CONTENT else head + response.body)
+    await _drain(writer)
+
+
+async def _send_stream(writer: asyncio.StreamWriter, stream: Stream) -> None:
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: {stream.content_type}\r\nConnection: close\r\n\r\n"
+    writer.write(head.encode("latin-1"))
+    async with contextlib.aclosing(stream.parts) as parts:
+        async for part in parts:
+            writer.write(part)
+            await _drain(writer)
+
+
+async def _drain(writer: asyncio.StreamWriter) -> None:
+    async with asyncio.timeout(WRITE_SECONDS):
+        await writer.drain()
