@@ -6,6 +6,7 @@ for many. A role says *what kind* of action a user may do at all; grants say *on
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
@@ -53,7 +54,7 @@ class Standing(StrEnum):
 
     PUBLIC = "public"  # anyone, signed in or not
     SIGNED_IN = "signed in"  # any active user
-    NEW_PASSWORD = "new password"  # any active user, even one who must choose a new password first
+    NEW_PASSWORD = "new password"  # noqa: S105 -- any active user, even one who must choose a new password first
 
 
 Policy = Action | Standing
@@ -147,3 +148,32 @@ def allowed(user: Someone, policy: Policy) -> bool:
     if policy is Standing.NEW_PASSWORD:
         return isinstance(user, User) and user.is_active and not (user.acting_token and user.acting_token.expired)
     return role_of(user) is not None
+
+
+def why_not(user: Someone, policy: Policy, thing: models.Model | None = None) -> str:
+    """The sentence for somebody who is signed in and was refused."""
+    role = role_of(user)
+    if role is None:
+        if isinstance(user, User) and user.is_active and user.acting_token is None:
+            return "Choose a new password first: the present one was given to you by somebody else."
+        return "This account or token is no longer valid."
+    if not isinstance(policy, Action):
+        return "You may not do this."
+    needed = MINIMUM_ROLE[policy]
+    if role.rank < needed.rank:
+        return f"This needs the role {needed.label.lower()}; yours is {role.label.lower()}."
+    if policy in NEEDS_EVERYTHING and not all(reach.everything for reach in reaches(user)):
+        return "This concerns the whole installation and needs a grant on everything."
+    if thing is not None:
+        return f"Your grants do not cover all of {thing}."
+    return "You may not do this."
+
+
+def those_allowed(user: Someone, policy: Policy, rows: type[models.Model], keys: Iterable[Any]) -> set[Any]:
+    """Of these rows' keys, the ones `may` would say yes to: the same question for many things at once."""
+    if not allowed(user, policy):
+        return set()
+    manager: Reachable = rows._default_manager  # type: ignore[assignment]
+    acting = isinstance(policy, Action) and policy is not Action.WATCH
+    found = manager.controlled_by(user) if acting else manager.visible_to(user)
+    return set(found.filter(pk__in=list(keys)).values_list("pk", flat=True))

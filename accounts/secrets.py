@@ -1,8 +1,8 @@
 """Secrets at rest: a model field whose text is encrypted in the database and masked everywhere else.
 
-Strategy: Fernet with a key derived (HKDF) from SECRET_KEY; SECRET_KEY_FALLBACKS still decrypt. The value of the field is
-a `Secret`, which shows itself as dots and gives its text only to `reveal()`. What was read from the database is written
-back as the very same ciphertext, readable or not: a lost SECRET_KEY hides secrets, but never overwrites one.
+Strategy: Fernet with a key derived (HKDF) from SECRET_KEY; SECRET_KEY_FALLBACKS still decrypt. The value of the field
+is a `Secret`, which shows itself as dots and gives its text only to `reveal()`. What was read from the database is
+written back as the very same ciphertext, readable or not: a lost SECRET_KEY hides secrets, but never overwrites one.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def _cipher() -> MultiFernet:
 
 
 class Secret:
-    """A text that does not show itself. Made from plain text, or (`Secret.from_stored`) from what the database holds."""
+    """A text that does not show itself. Made of plain text, or (`Secret.from_stored`) of what the database holds."""
 
     __slots__ = ("_plain", "_stored")
 
