@@ -1,0 +1,190 @@
+"""Fragmented MP4 (ISO/IEC 14496-12 and -15) as a browser's Media Source takes it.
+
+    init segment    ftyp moov            once per parameter set
+    fragment        prft moof mdat       one picture each, sent as soon as it is there
+
+Both are boxed by hand. A muxer always holds one picture back, because it wants to know the next one's time; here the
+length of a picture is estimated (`Timeline`). The init segment is a hundred lines of fixed layout, so it needs no
+muxer either: nothing to configure, the same bytes whatever library is installed, and this package stays pure.
+
+`prft` holds the wall-clock time at which the picture reached us (flags 8: a moment of our choosing, always the same),
+since the timeline itself says nothing about it.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from streaming.media import CLOCK_RATE, VideoTrack
+from streaming.wire.h264 import parse_sps
+
+TRACK_ID = 1
+
+_U32 = struct.Struct(">I")
+_NTP_EPOCH = 2_208_988_800  # seconds from 1900 to 1970
+_KEY_FLAGS = 0x0200_0000  # depends on no other
+_DELTA_FLAGS = 0x0101_0000  # depends on others, and is no place to start
+
+# One prft, one moof with one traf of one sample, and the header of the mdat: constant but for ten numbers.
+_FRAGMENT = struct.Struct(
+    ">I4sIIQQ"  # prft: version 1, flags 8; track, NTP time, media time
+    "I4s"  # moof
+    "I4sII"  # mfhd: sequence
+    "I4s"  # traf
+    "I4sII"  # tfhd: default-base-is-moof; track
+    "I4sIQ"  # tfdt: version 1; decode time
+    "I4sIIIIII"  # trun: offset, duration, size and flags of one sample
+    "I4s"  # mdat
+)
+_PRFT, _MFHD, _TFHD, _TFDT, _TRUN = 32, 16, 16, 20, 32
+_TRAF = 8 + _TFHD + _TFDT + _TRUN
+_MOOF = 8 + _MFHD + _TRAF
+
+
+def fragment(sequence: int, decode_time: int, duration: int, key: bool, received: float, data: bytes) -> bytes:
+    """One picture. `data` are NAL units behind their lengths, `received` is Unix time."""
+    size = len(data)
+    ntp = int((received + _NTP_EPOCH) * 0x1_0000_0000)
+    head = _FRAGMENT.pack(
+        *(_PRFT, b"prft", 0x0100_0008, TRACK_ID, ntp, decode_time),
+        *(_MOOF, b"moof"),
+        *(_MFHD, b"mfhd", 0, sequence & 0xFFFF_FFFF),
+        *(_TRAF, b"traf"),
+        *(_TFHD, b"tfhd", 0x0002_0000, TRACK_ID),
+        *(_TFDT, b"tfdt", 0x0100_0000, decode_time),
+        *(_TRUN, b"trun", 0x0000_0701, 1, _MOOF + 8, duration, size, _KEY_FLAGS if key else _DELTA_FLAGS),
+        *(8 + size, b"mdat"),
+    )
+    return head + data
+
+
+class Timeline:
+    """Where each picture stands and how long it lasts, without a gap ever, and without waiting for the next one.
+
+    A Media Source drops everything up to the next key picture when two pictures stand more than two durations apart,
+    and may not recover from a step back. So each picture begins where the one before ended, and lasts as long as
+    pictures have lasted lately: the mean of the real intervals, which a camera's nominal rate often is not. In the long
+    run the timeline is as fast as the sender's clock. An interval far out of line is a hole (pictures were lost), not
+    a pace; it becomes the pace only when it comes again and again.
+    """
+
+    FIRST = CLOCK_RATE / 30  # how long the very first picture is said to last, before there is any interval
+    LONGEST = 2 * CLOCK_RATE
+    HOLE = 3.0  # times the present pace
+    PERSISTENT = 3  # holes in a row make a new pace
+    SMOOTHING = 1 / 8
+
+    def __init__(self) -> None:
+        self._position = 0.0
+        self._pace = self.FIRST
+        self._settled = False
+        self._last: int | None = None
+        self._holes = 0
+
+    def place(self, time: int) -> tuple[int, int]:
+        """The decode time and the duration of a picture taken at `time`."""
+        if self._last is not None:
+            self._observe(time - self._last)
+        self._last = time
+        start = round(self._position)
+        self._position += self._pace
+        return start, round(self._position) - start
+
+    def _observe(self, interval: int) -> None:
+        if not 0 < interval <= self.LONGEST:
+            return
+        if self._settled and interval > self.HOLE * self._pace:
+            self._holes += 1
+            if self._holes < self.PERSISTENT:
+                return
+            self._settled = False
+        self._holes = 0
+        if self._settled:
+            self._pace += (interval - self._pace) * self.SMOOTHING
+        else:
+            self._pace = float(interval)
+            self._settled = True
+
+
+# --- The init segment -------------------------------------------------------------------------------------------------
+def _box(kind: bytes, *parts: bytes) -> bytes:
+    body = b"".join(parts)
+    return _U32.pack(8 + len(body)) + kind + body
+
+
+def _full_box(kind: bytes, version_and_flags: int, *parts: bytes) -> bytes:
+    return _box(kind, _U32.pack(version_and_flags), *parts)
+
+
+def _u16(*values: int) -> bytes:
+    return struct.pack(f">{len(values)}H", *values)
+
+
+def _u32(*values: int) -> bytes:
+    return struct.pack(f">{len(values)}I", *values)
+
+
+_UNITY_MATRIX = _u32(0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
+
+
+def init_segment(track: VideoTrack) -> bytes:
+    movie = _full_box(
+        b"mvhd", 0, _u32(0, 0, CLOCK_RATE, 0, 0x10000), _u16(0x0100, 0), bytes(8), _UNITY_MATRIX, bytes(24), _u32(2)
+    )
+    header = _full_box(
+        b"tkhd",
+        0x0000_0003,  # enabled, in the movie
+        _u32(0, 0, TRACK_ID, 0, 0),
+        bytes(8),
+        _u16(0, 0, 0, 0),
+        _UNITY_MATRIX,
+        _u32(track.width << 16, track.height << 16),
+    )
+    media = _box(
+        b"mdia",
+        _full_box(b"mdhd", 0, _u32(0, 0, CLOCK_RATE, 0), _u16(0x55C4, 0)),  # language "und"
+        _full_box(b"hdlr", 0, _u32(0), b"vide", bytes(12), b"video\0"),
+        _box(
+            b"minf",
+            _full_box(b"vmhd", 1, _u16(0, 0, 0, 0)),
+            _box(b"dinf", _full_box(b"dref", 0, _u32(1), _full_box(b"url ", 1))),
+            _box(
+                b"stbl",
+                _full_box(b"stsd", 0, _u32(1), _avc1(track)),
+                _full_box(b"stts", 0, _u32(0)),
+                _full_box(b"stsc", 0, _u32(0)),
+                _full_box(b"stsz", 0, _u32(0, 0)),
+                _full_box(b"stco", 0, _u32(0)),
+            ),
+        ),
+    )
+    return _box(b"ftyp", b"iso6", _u32(0), b"iso6", b"avc1", b"mp41") + _box(
+        b"moov",
+        movie,
+        _box(b"trak", header, media),
+        _box(b"mvex", _full_box(b"trex", 0, _u32(TRACK_ID, 1, 0, 0, 0))),
+    )
+
+
+_PROFILES_WITH_DEPTHS = frozenset({100, 110, 122, 144})  # of which avcC says more (ISO/IEC 14496-15, 5.3.3.1)
+
+
+def _avc1(track: VideoTrack) -> bytes:
+    sps = track.sps
+    config = bytes((1, sps[1], sps[2], sps[3], 0xFF, 0xE1)) + _u16(len(sps)) + sps + bytes((len(track.pps),))
+    config += b"".join(_u16(len(pps)) + pps for pps in track.pps)
+    if sps[1] in _PROFILES_WITH_DEPTHS:
+        info = parse_sps(sps)
+        config += bytes((0xFC | info.chroma_format, 0xF8 | info.luma_depth - 8, 0xF8 | info.chroma_depth - 8, 0))
+    return _box(
+        b"avc1",
+        bytes(6),
+        _u16(1),  # data reference
+        bytes(16),
+        _u16(track.width, track.height),
+        _u32(0x0048_0000, 0x0048_0000, 0),  # 72 dpi
+        _u16(1),  # frames per sample
+        bytes(32),  # no compressor's name
+        _u16(24, 0xFFFF),  # colour, no colour table
+        _box(b"avcC", config),
+    )

@@ -1,0 +1,117 @@
+"""Fragments and init segments, read back by another implementation."""
+
+import io
+import struct
+from fractions import Fraction
+
+import av
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streaming.media import CLOCK_RATE
+from streaming.wire import fmp4
+from tests.streaming.film import HEIGHT, RATE, TICKS, WIDTH, Film, mp4_of, numbers_seen, units_of
+
+
+def boxes(data: bytes) -> list[tuple[str, bytes]]:
+    found = []
+    at = 0
+    while at < len(data):
+        size, kind = struct.unpack_from(">I4s", data, at)
+        assert 8 <= size <= len(data) - at
+        found.append((kind.decode(), data[at + 8 : at + size]))
+        at += size
+    return found
+
+
+def test_a_decoder_finds_every_picture_in_its_place(film: Film):
+    mp4 = mp4_of(units_of(film))
+    assert numbers_seen(mp4) == list(range(60))
+    with av.open(io.BytesIO(mp4)) as container:
+        stream = container.streams.video[0]
+        assert (stream.width, stream.height, stream.time_base) == (WIDTH, HEIGHT, Fraction(1, CLOCK_RATE))
+        packets = [packet for packet in container.demux(stream) if packet.size]
+    times = [packet.pts for packet in packets]
+    assert len(times) == 60
+    assert all(0 < later - earlier <= TICKS for earlier, later in zip(times, times[1:], strict=False))
+    assert [packet.is_keyframe for packet in packets] == [number % RATE == 0 for number in range(60)]
+
+
+def test_samples_are_exactly_the_pictures(film: Film):
+    units = units_of(film)
+    with av.open(io.BytesIO(mp4_of(units))) as container:
+        samples = [bytes(packet) for packet in container.demux(video=0) if packet.size]
+    assert samples == [unit.data for unit in units]
+
+
+def test_a_fragment_is_prft_moof_mdat_with_the_time_it_reached_us():
+    data = fmp4.fragment(7, 90_000, 3_000, True, 1_767_225_600.25, b"picture")
+    kinds = boxes(data)
+    assert [kind for kind, _ in kinds] == ["prft", "moof", "mdat"]
+    _, track, seconds, fraction, media_time = struct.unpack(">IIIIQ", kinds[0][1])
+    assert (track, seconds - 2_208_988_800, fraction / 2**32, media_time) == (1, 1_767_225_600, 0.25, 90_000)
+    assert kinds[2][1] == b"picture"
+    # The sample's place is told from the beginning of the moof.
+    offset = struct.unpack_from(">i", data, data.index(b"trun") + 12)[0]
+    assert data[data.index(b"moof") - 4 + offset :] == b"picture"
+
+
+@pytest.mark.parametrize(("key", "depends"), [(True, 0x0200_0000), (False, 0x0101_0000)])
+def test_key_pictures_are_marked(key: bool, depends: int):
+    data = fmp4.fragment(1, 0, 1, key, 0.0, b"x")
+    assert struct.unpack_from(">I", data, data.index(b"trun") + 24)[0] == depends
+
+
+def test_the_init_segment_is_ftyp_and_moov_without_samples(film: Film):
+    segment = fmp4.init_segment(units_of(film)[0].track)
+    assert [kind for kind, _ in boxes(segment)] == ["ftyp", "moov"]
+    with av.open(io.BytesIO(segment)) as container:
+        stream = container.streams.video[0]
+        assert stream.codec_context.name == "h264"
+        assert stream.codec_context.extradata[:2] == b"\x01\x64"  # High
+
+
+# --- The timeline -----------------------------------------------------------------------------------------------------
+def placed(times: list[int]) -> list[tuple[int, int]]:
+    timeline = fmp4.Timeline()
+    return [timeline.place(time) for time in times]
+
+
+@given(st.lists(st.integers(0, 2**40), max_size=200))
+def test_the_timeline_never_has_a_gap_or_a_step_back(times: list[int]):
+    line = placed(times)
+    for (start, duration), (following, _) in zip(line, line[1:], strict=False):
+        assert start + duration == following
+        assert duration >= 0
+
+
+@given(st.integers(5, 60), st.integers(0, 2**32), st.randoms(use_true_random=False))
+def test_the_timeline_is_as_fast_as_the_camera(fps: int, start: int, dice):
+    """Whatever rate the camera has and however unsteady it is."""
+    interval = CLOCK_RATE / fps
+    times = [start + round(number * interval + dice.uniform(-0.3, 0.3) * interval) for number in range(400)]
+    line = placed(times)
+    long_run = line[-1][0] - line[20][0]
+    assert abs(long_run - (times[-1] - times[20])) < 8 * interval
+    assert all(0.3 * interval < duration < 2 * interval for _, duration in line[20:])
+
+
+def test_a_hole_does_not_stretch_the_timeline():
+    times = [n * 3000 for n in range(50)] + [150_000 + 45_000 + n * 3000 for n in range(50)]
+    assert {duration for _, duration in placed(times)} == {3000}
+
+
+def test_a_new_pace_is_followed_soon():
+    times = [n * 3000 for n in range(50)]
+    times += [times[-1] + (n + 1) * 18_000 for n in range(20)]
+    assert [duration for _, duration in placed(times)][53:] == [18_000] * 17
+
+
+def test_a_clock_that_jumps_back_is_no_interval():
+    times = [1_000_000 + n * 6000 for n in range(20)] + [n * 6000 for n in range(20)]
+    assert {duration for _, duration in placed(times)[1:]} == {6000}
+
+
+def test_the_film_is_placed_at_its_rate(film: Film):
+    assert {duration for _, duration in placed([unit.time for unit in units_of(film)])[1:]} == {CLOCK_RATE // RATE}
