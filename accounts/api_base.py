@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import logging
 import math
+import re
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, NoReturn, TypeVar
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
@@ -19,13 +21,13 @@ from django.utils.datastructures import MultiValueDict
 from ninja import Schema
 from ninja.errors import HttpError, ValidationError
 from ninja.parser import Parser
-from pydantic import ConfigDict, Field, Strict
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict
 
 from accounts.problems import LastAdministrator, Problem
 
 __all__ = [
-    "Body", "Bool", "ErrorOut", "Int", "LastAdministrator", "Number", "Page", "Paging", "Problem", "StrictJson",
-    "error_of", "error_response", "paged",
+    "Body", "Bool", "ErrorOut", "Int", "LastAdministrator", "Moment", "Number", "Page", "Paging", "Problem",
+    "StrictJson", "error_of", "error_response", "left_out", "paged",
 ]  # fmt: skip
 
 log = logging.getLogger(__name__)
@@ -48,11 +50,38 @@ class Body(Schema):
     model_config = ConfigDict(extra="forbid")
 
 
+def left_out(**kwargs: Any) -> Any:
+    """A field that may be missing, but when it is there has its type: null is no value for it.
+
+    For PATCH bodies (`body.dict(exclude_unset=True)` has what was sent) and for answers with fields that come and go.
+    """
+    return Field(None, json_schema_extra=lambda schema: schema.pop("default", None), **kwargs)  # type: ignore[call-overload]
+
+
+def _moment(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value
+    if not isinstance(value, str) or not _MOMENT.match(value):
+        raise ValueError("must be a time such as 2026-11-20T12:00:00Z")
+    return value
+
+
+def _in_utc(value: datetime) -> datetime:
+    if not 1970 < value.year < 2200:
+        raise ValueError("must lie between 1971 and 2199")
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
+# A time as text; without an offset it is UTC. The bounds keep every conversion within what databases hold.
+Moment = Annotated[datetime, BeforeValidator(_moment), AfterValidator(_in_utc)]
+
+
 class ErrorOut(Schema):
     """What every error looks like."""
 
     error: str = Field(description="A sentence that says what went wrong and what would do.")
-    field: str | None = Field(None, description="The field or parameter it is about; left out when there is none.")
+    field: str = left_out(description="The field or parameter it is about; left out when there is none.")
 
 
 class Paging(Schema):
@@ -119,8 +148,8 @@ def _of_validation(error: ValidationError) -> HttpResponse:
     phrase = _PHRASES.get(first["type"])
     if phrase is None:
         phrase = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
-        if first["type"] == "value_error":
-            return error_response(400, phrase, field)
+        if first["type"] == "value_error" and phrase.endswith("."):
+            return error_response(400, phrase, field)  # a sentence of our own
     return error_response(400, f"{subject} {phrase}.", field)
 
 

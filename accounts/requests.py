@@ -7,7 +7,8 @@ is the client.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
@@ -15,6 +16,11 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 UNKNOWN = "0.0.0.0"  # noqa: S104 -- not an address to bind: the client of a unix socket has none
 MOST_HOPS = 20
@@ -83,3 +89,50 @@ def forwarded_scheme(peer: str, forwarded_proto: str) -> str | None:
     """The scheme the browser used, where a trusted proxy tells it."""
     scheme = forwarded_proto.rpartition(",")[2].strip().lower()
     return scheme if scheme in ("http", "https") and is_trusted_proxy(peer) else None
+
+
+class _TooLarge(Exception):
+    """The body has more bytes than a request may bring."""
+
+
+class LimitBody:
+    """ASGI: answer 413 to a body over DATA_UPLOAD_MAX_MEMORY_SIZE as soon as that is known.
+
+    Django itself would first write the whole body to a temporary file, however long it is, and then look only at the
+    length that the client claims.
+    """
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        limit: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        claimed = scope_headers(scope).get("content-length", "0")
+        if not claimed.isdigit() or int(claimed[:20]) > limit:
+            return await self._answer(limit, send)
+        seen = 0
+
+        async def counting() -> dict[str, Any]:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > limit:
+                raise _TooLarge
+            return message
+
+        try:
+            await self.app(scope, counting, send)
+        except _TooLarge:  # raised while Django reads the body, before it answers anything
+            await self._answer(limit, send)
+
+    @staticmethod
+    async def _answer(limit: int, send: Send) -> None:
+        body = json.dumps(
+            {"error": f"The body is larger than the {limit // 1024} KiB that a request may bring."}
+        ).encode()
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        headers.append((b"connection", b"close"))
+        await send({"type": "http.response.start", "status": 413, "headers": headers})
+        await send({"type": "http.response.body", "body": body})

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -36,8 +36,8 @@ from django.utils.crypto import constant_time_compare
 
 from accounts import tokens
 from accounts.models import ApiToken, User
-from accounts.policy import Policy, Someone, Standing, allowed, may, those_allowed, why_not
-from accounts.requests import scope_address, scope_headers
+from accounts.policy import Action, Policy, Someone, Standing, allowed, may, those_allowed, why_not
+from accounts.requests import App, Receive, Scope, Send, scope_address, scope_headers
 
 log = logging.getLogger(__name__)
 
@@ -51,11 +51,6 @@ RECHECK_EVERY = 2.0  # seconds; with the check and the closing well within the f
 RECHECK_DEADLINE = 10.0
 CLOSING_DEADLINE = 3.0
 LONGEST_REASON = 123  # bytes: what a close frame holds
-
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class SocketRefused(Exception):
@@ -155,7 +150,7 @@ class Authenticate:
 
 # --- May they? --------------------------------------------------------------------------------------------------------
 class GuardedConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
-    """A socket with a policy. Subclasses say what it is about (`find_thing`), serve (`enter`) and clean up (`leave`)."""
+    """A socket with a policy. Subclasses say what it is about (`find_thing`), serve (`enter`), clean up (`leave`)."""
 
     policy: ClassVar[Policy]
     channel_layer_alias = "none"
@@ -223,12 +218,16 @@ class GuardedConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             self.thing = self.find_thing()
         except (ObjectDoesNotExist, Http404):
             raise SocketRefused(NO_SUCH_THING, "There is nothing here, or nothing you may see.") from None
-        if self.thing is not None and isinstance(self.policy, str) and not isinstance(self.policy, Standing):
+        if isinstance(self.policy, Action):
             fine = may(self.user, self.policy, self.thing)
         else:
             fine = allowed(self.user, self.policy)
         if not fine:
             raise SocketRefused(NOT_ALLOWED, why_not(self.user, self.policy, self.thing))
+
+    async def websocket_receive(self, message: dict[str, Any]) -> None:
+        if not self._closing:
+            await super().websocket_receive(message)
 
     async def accept(self, *args: Any, **kwargs: Any) -> None:
         self._accepted = True
@@ -241,7 +240,7 @@ class GuardedConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     async def refuse(self, code: int, sentence: str) -> None:
         """Close with a code and a reason, after the handshake: before it, browsers would see neither."""
         _open.discard(self)
-        if self._closing:
+        if self._closing or self._left:
             return
         self._closing = True
         try:
@@ -272,7 +271,7 @@ _watcher: asyncio.Task[None] | None = None
 
 
 @dataclass(frozen=True)
-class _Standing:
+class _Ground:
     """What an open socket rests on; sockets that rest on the same are checked once."""
 
     session_key: str
@@ -282,9 +281,9 @@ class _Standing:
     key: Any
 
 
-def _standing_of(socket: GuardedConsumer) -> _Standing:
+def _ground_of(socket: GuardedConsumer) -> _Ground:
     token = socket.user.acting_token if isinstance(socket.user, User) else None
-    return _Standing(
+    return _Ground(
         session_key=socket.scope.get("session_key", ""),
         token_id=token.pk if token else None,
         policy=socket.policy,
@@ -293,18 +292,18 @@ def _standing_of(socket: GuardedConsumer) -> _Standing:
     )
 
 
-def _fallen(standings: set[_Standing]) -> dict[_Standing, SocketRefused]:
+def _fallen(grounds: set[_Ground]) -> dict[_Ground, SocketRefused]:
     """Those that no longer hold, and why. Asks the database once per user and policy, not once per socket."""
-    by_session = _users_of_sessions(each.session_key for each in standings if each.session_key)
+    by_session = _users_of_sessions(each.session_key for each in grounds if each.session_key)
     by_token: dict[int, User] = {}
-    for token in ApiToken.objects.select_related("user").filter(pk__in={each.token_id for each in standings}):
+    for token in ApiToken.objects.select_related("user").filter(pk__in={each.token_id for each in grounds}):
         if not token.expired and token.user.is_active:
             token.user.acting_token = token
             by_token[token.pk] = token.user
 
-    fallen: dict[_Standing, SocketRefused] = {}
-    groups: dict[tuple[str, int | None, Policy, type[models.Model] | None], list[_Standing]] = defaultdict(list)
-    for each in standings:
+    fallen: dict[_Ground, SocketRefused] = {}
+    groups: dict[tuple[str, int | None, Policy, type[models.Model] | None], list[_Ground]] = defaultdict(list)
+    for each in grounds:
         groups[each.session_key, each.token_id, each.policy, each.model].append(each)
     for (session_key, token_id, policy, model), group in groups.items():
         if policy is Standing.PUBLIC:
@@ -335,7 +334,7 @@ async def recheck() -> None:
 
     What cannot be asked stays as it was: a picture that runs goes on while the database is away.
     """
-    sockets = {socket: _standing_of(socket) for socket in _open}
+    sockets = {socket: _ground_of(socket) for socket in _open}
     if not sockets:
         return
     try:
@@ -345,9 +344,9 @@ async def recheck() -> None:
         log.warning("Open sockets could not be checked, and stay: %s", error or "the database did not answer")
         return
     closing = [
-        asyncio.wait_for(socket.refuse(fallen[standing].code, fallen[standing].sentence), CLOSING_DEADLINE)
-        for socket, standing in sockets.items()
-        if standing in fallen
+        asyncio.wait_for(socket.refuse(fallen[ground].code, fallen[ground].sentence), CLOSING_DEADLINE)
+        for socket, ground in sockets.items()
+        if ground in fallen
     ]
     for result in await asyncio.gather(*closing, return_exceptions=True):
         if isinstance(result, Exception):

@@ -22,9 +22,10 @@ from django.http import HttpRequest
 from accounts import audit
 from accounts.grants import EVERYTHING, GrantSpec, check_grants, grants_of, write_grants
 from accounts.models import Role, User
+from accounts.passwords import LONGEST_PASSWORD, Refusal, prove
 from accounts.problems import LastAdministrator, Problem
 
-LONGEST_PASSWORD = 1000
+ONE_TIME_PASSWORD_FILE = "initial-admin-password"  # noqa: S105 -- the name of a file
 
 
 def _administrators() -> Any:
@@ -120,6 +121,9 @@ def update_user(
     sign-in, unless told otherwise.
     """
     wanted = None if grants is None else check_grants(grants)
+    actor = audit.actor_of(by).user
+    if password is not None and actor is not None and actor.pk == user.pk:
+        raise Problem(400, "Change your own password on your own page, where the present one is asked for.", "password")
     with _guarding_administrators():
         user = User.objects.get(pk=user.pk)  # as it is now that nobody else can change it
         given = {
@@ -167,8 +171,10 @@ def change_own_password(request: HttpRequest, current: str, new: str) -> None:
     """The user's own choice: this session goes on, all others end."""
     user = request.user
     assert isinstance(user, User)
-    if not user.check_password(current[:LONGEST_PASSWORD]):
-        audit.record(request, "change password", user, result="failed")
+    proof = prove(request, user.username, current, "change password")
+    if isinstance(proof, Refusal):
+        if proof.retry_after:
+            raise Problem(429, proof.sentence, retry_after=proof.retry_after)
         raise Problem(400, "That is not your present password.", "current")
     if current == new:
         raise Problem(400, "Choose a password that differs from the present one.", "new")
@@ -187,9 +193,6 @@ def forget_one_time_password(user: User) -> None:
     """The file that tells the first administrator's password has done its work once an administrator has signed in."""
     if user.role == Role.ADMIN:
         (settings.DATA_DIR / ONE_TIME_PASSWORD_FILE).unlink(missing_ok=True)
-
-
-ONE_TIME_PASSWORD_FILE = "initial-admin-password"  # noqa: S105 -- the name of a file
 
 
 def first_administrator(username: str, password: str | None) -> str | None:
