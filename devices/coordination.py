@@ -1,0 +1,78 @@
+"""The Redis that all processes share: one client per event loop, one for threads, and one way to say it is away.
+
+All keys of this product begin with `vms:`; every key has an expiry, so that nothing outlives its owner for long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import lru_cache
+from weakref import WeakKeyDictionary
+
+import redis
+import redis.asyncio as aioredis
+from django.conf import settings
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from devices.errors import NoCoordination
+
+# Quick to notice that Redis is away: callers have deadlines of their own and a device command is waiting behind.
+_CONNECT_SECONDS = 2.0
+_ANSWER_SECONDS = 5.0
+
+_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, aioredis.Redis] = WeakKeyDictionary()
+
+
+def key(*parts: object) -> str:
+    return ":".join(("vms", *map(str, parts)))
+
+
+def shared() -> aioredis.Redis:
+    """The client of the running event loop."""
+    loop = asyncio.get_running_loop()
+    client = _clients.get(loop)
+    if client is None:
+        client = aioredis.Redis.from_url(
+            settings.REDIS_URL,
+            decode_responses=True,
+            socket_connect_timeout=_CONNECT_SECONDS,
+            socket_timeout=_ANSWER_SECONDS,
+            # One silent try again: a connection of the pool may have died with the Redis before this one.
+            retry=AsyncRetry(NoBackoff(), 1),
+        )
+        _clients[loop] = client
+    return client
+
+
+@lru_cache(maxsize=1)
+def shared_sync() -> redis.Redis:
+    """The client for threads; safe across forks, since its pool notices them."""
+    return redis.Redis.from_url(
+        settings.REDIS_URL,
+        decode_responses=True,
+        socket_connect_timeout=_CONNECT_SECONDS,
+        socket_timeout=_ANSWER_SECONDS,
+        retry=Retry(NoBackoff(), 1),
+    )
+
+
+@asynccontextmanager
+async def coordinated(doing: str = "send commands to devices") -> AsyncIterator[aioredis.Redis]:
+    """Redis for a block; its errors become NoCoordination, a sentence that says what cannot be done."""
+    try:
+        yield shared()
+    except (RedisError, OSError) as error:
+        raise NoCoordination(doing) from error
+
+
+@contextmanager
+def coordinated_sync(doing: str) -> Iterator[redis.Redis]:
+    try:
+        yield shared_sync()
+    except (RedisError, OSError) as error:
+        raise NoCoordination(doing) from error

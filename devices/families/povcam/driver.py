@@ -1,0 +1,267 @@
+"""How a POVCAM (memory card recorder with a compact camera head) is identified, watched and asked for its streams."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from devices import options, uids
+from devices.cgi import Command, Values, parse_key_values, read_fields, read_reply
+from devices.errors import Busy, DeviceError, NoAnswer, NoCoordination, NotSupported, Refused, WrongAnswer
+from devices.families.base import Capability, Driver, Health, Identity, RtpSession, Stream
+from devices.families.povcam import commands as cgi
+from devices.gateway import Gateway, Reply
+from devices.models import Camera
+from devices.options import NumberOption, WordOption
+from devices.uids import UidLease
+
+logger = logging.getLogger(__name__)
+
+STATE_SECONDS = 5.0  # get_state may be met with silence; the poll must not wait for it long
+END_SECONDS = 10.0
+
+# The document gives horizontal resolutions only (2.2); capability (2.3) tells what they stand for.
+HEIGHTS = {3840: 2160, 1920: 1080, 1280: 720, 640: 360}
+# Errors may come in a body under 200 OK.
+_ERROR_IN_BODY = re.compile(r"^\s*E[Rr]\d|^\s*ErrorNo\s*=\s*(\d+)", re.MULTILINE)
+_JS_PAIR = re.compile(r"""([\w.]+)\s*:\s*(?:"([^"]*)"|'([^']*)'|([^,}\r\n]*))""")
+
+
+@dataclass(frozen=True)
+class _Mode:
+    """One stream in the three vocabularies of section 2: vcodec of getuid, mode of keep_alive, stream of h264."""
+
+    vcodec: str
+    keep_alive: str
+    stream: str
+
+
+MODES = {"h264": _Mode("h264", "h.264", "1"), "h264_2": _Mode("h264_2", "h.264_2", "2")}
+
+
+class PovcamDriver(Driver):
+    family: ClassVar[str] = "povcam"
+    catalogue: ClassVar[tuple[Command, ...]] = cgi.CATALOGUE
+    capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.LIVE})
+    options: ClassVar[tuple[options.Option, ...]] = (
+        *options.COMMON,
+        WordOption("transport", "auto", "How pictures come to us.", ("auto", "rtp")),
+        NumberOption("rtsp_port", 554, "The port of the device's RTSP server.", 1, 65535),
+        WordOption("system_frequency", "59.94", "The system frequency set on the device, in Hz.", ("59.94", "50")),
+        NumberOption("keep_alive_seconds", 30, "Seconds between two keep-alives of a running stream.", 5, 120),
+    )
+
+    # --- What it is and how it is -------------------------------------------------------------------------------------
+    async def identify(self, gateway: Gateway) -> Identity:
+        info = await _fields(gateway, cgi.GETINFO)
+        if info["NAME"] is None and info["MAC"] is None and info["SERIAL"] is None:
+            raise WrongAnswer(f"{gateway.address} does not answer as a POVCAM does. Check the address and the family.")
+        basic = await _fields(gateway, cgi.GET_BASIC)
+        mode = await _fields(gateway, cgi.GET_PRIORITY_MODE)
+        title = basic["cam_title"] or ""
+        return Identity(
+            model=info["NAME"] or None,
+            serial=info["SERIAL"] or None,
+            mac=info["MAC"].replace("-", ":").upper()[:17] if info["MAC"] else None,
+            firmware=info["VERSION"] or None,
+            cameras={1: title or self.device.name},
+            facts={
+                "title": title,
+                "priority_mode": mode["priority_mode"],
+                "audio_on": {"in": True, "off": False}.get((info["aEnable"] or "").lower()),
+                "streams": {name: _stream_facts(info, name) for name in MODES},
+            },
+        )
+
+    async def health(self, gateway: Gateway) -> Health:
+        """get_state, which works in imaging mode only: a recorder that is silent here but answers elsewhere is well."""
+        try:
+            reply = await _ask(gateway, cgi.GET_STATE, seconds=STATE_SECONDS)
+            raw = parse_key_values(reply.text)
+        except (Refused, NotSupported, NoAnswer):
+            raw = {}
+        if not raw:
+            mode = await _fields(gateway, cgi.GET_PRIORITY_MODE)
+            return Health(facts={"activity": "playback or standby", "priority_mode": mode["priority_mode"]})
+        state = read_fields(cgi.GET_STATE.reply, raw)
+        cards = [_card(state, slot, prefix) for slot, prefix in ((1, "sd"), (2, "sd2"))]
+        problems = [f"The card in slot {card['slot']} reports an error." for card in cards if card["error"]]
+        problems += [f"The card in slot {card['slot']} is being repaired." for card in cards if card["repairing"]]
+        return Health(
+            facts={
+                "activity": "recording" if state["rec"] else "imaging",
+                "recording": state["rec"],
+                "pre_recording": state["pre_rec"],
+                "counter": state["rec_counter"],
+                "ftp_sending": state["ftp_send"],
+                "deleting": state["del_file"],
+                "downloading": state["download"],
+                "formatting": state["sd_format"],
+                "cards": cards,
+            },
+            problems=problems,
+            fleeting=frozenset({"counter"}),
+        )
+
+    # --- Streams ------------------------------------------------------------------------------------------------------
+    def streams(self, camera: Camera) -> list[Stream]:
+        status = camera.device.status
+        found = []
+        for name, facts in (status.get("streams") or {}).items():
+            # 1., "About the priority mode": with REC/PB priority there is no control of H.264(2).
+            if name == "h264_2" and str(status.get("priority_mode") or "").startswith("rec_pb"):
+                continue
+            if facts.get("transmits") is False:
+                continue
+            width = facts.get("width")
+            found.append(Stream(name, "h264", width, HEIGHTS.get(width), facts.get("max_fps"), "rtp"))
+        return found
+
+    @asynccontextmanager
+    async def rtp_session(self, gateway: Gateway, stream: Stream, *, port: int) -> AsyncIterator[RtpSession]:
+        mode = MODES[stream.id]
+        lease = UidLease(
+            device=self.device.pk,
+            uid=await self._getuid(gateway, mode),
+            mode=stream.id,
+            port=port,
+            keep_alive_seconds=self.option("keep_alive_seconds"),
+        )
+        session = RtpSession(stream, port, self.device.host)
+
+        def lost(reason: str) -> None:
+            session.lost_reason = reason
+            session.lost.set()
+
+        async def keep_alive() -> None:
+            await self.keep_alive(gateway, lease, taking_turns=False)
+
+        # In the ledger before the device sends anything: should we die now, the keeper still stops it.
+        await uids.hold(lease)
+        may_be_sending = True
+        try:
+            try:
+                await _ask(gateway, cgi.H264, _transmission(lease, "start"))
+            except (Refused, NotSupported, Busy):
+                may_be_sending = False
+                raise
+            async with uids.holding(lease, lost, keep_alive):
+                yield session
+        finally:
+            ending = asyncio.ensure_future(self._end(gateway, lease, may_be_sending))
+            _endings.add(ending)
+            ending.add_done_callback(_endings.discard)
+            await asyncio.shield(ending)
+
+    async def keep_alive(self, gateway: Gateway, lease: UidLease, *, taking_turns: bool = True) -> None:
+        mode = MODES[lease.mode]
+        values = {"mode": mode.keep_alive, "protocol": "rtp", "UID": lease.uid, "stream": mode.stream}
+        await _ask(gateway, cgi.KEEP_ALIVE, values, taking_turns=taking_turns)
+
+    async def stop(self, gateway: Gateway, lease: UidLease) -> None:
+        await _ask(gateway, cgi.H264, _transmission(lease, "stop"))
+
+    async def _getuid(self, gateway: Gateway, mode: _Mode) -> str:
+        reply = await _ask(gateway, cgi.GETUID, {"FILE": 2, "vcodec": mode.vcodec, "reply": "info"})
+        if reply.status == 204:
+            raise NotSupported(
+                f"{self.device.name} does not offer this stream now. Check its priority mode and its transmission."
+            )
+        answer = read_fields(cgi.GETUID.reply, _pairs(reply.text))
+        uid = answer["UID"] or ""
+        if not re.fullmatch(r"[0-9]{1,19}", uid) or int(uid) == 0:
+            if re.search(r"access limit|internet mode", reply.text, re.IGNORECASE) or uid.lstrip("-").isdigit():
+                raise Busy(
+                    f"{self.device.name} has no place left for another viewer. Close one elsewhere, then try again."
+                )
+            raise WrongAnswer(f"{self.device.name} gave no user ID for the transmission. Try again.")
+        delivery = (answer["sDelivery"] or "uni").lower()
+        if delivery != "uni":
+            raise NotSupported(
+                f"{self.device.name} sends this stream as {delivery}. Set its delivery to unicast (auto)."
+            )
+        return uid
+
+    async def _end(self, gateway: Gateway, lease: UidLease, may_be_sending: bool) -> None:
+        """Stop and release, whatever happened; what cannot be stopped now is left to the keeper."""
+        try:
+            async with asyncio.timeout(END_SECONDS):
+                if may_be_sending:
+                    try:
+                        await self.stop(gateway, lease)
+                    except DeviceError as error:
+                        if not uids.ends_the_lease(error):
+                            raise
+                await uids.forget(lease)
+        except (DeviceError, TimeoutError) as error:
+            logger.warning("a transmission is left for the keeper to stop: %s", error, extra={"device": self.device.pk})
+            try:
+                await uids.abandon(lease)
+            except NoCoordination:
+                logger.warning("its lease runs out by itself", extra={"device": self.device.pk})
+
+
+# Endings under way; held here, since the loop keeps only weak references and a cancelled viewer does not wait.
+_endings: set[asyncio.Future[None]] = set()
+
+
+async def _ask(gateway: Gateway, command: Command, values: Values | None = None, **how: Any) -> Reply:
+    """Ask, and see through errors that come as 200 OK."""
+    reply = await gateway.ask(command, values, **how)
+    if error := _ERROR_IN_BODY.search(reply.text[:2000]):
+        if error[1] == "3":
+            raise Busy(f"{gateway.address} is busy with its card. Try again when it has finished.")
+        raise Refused(f"{gateway.address} refuses {command.id} ({error[0].strip()}). Its mode may not allow it now.")
+    return reply
+
+
+async def _fields(gateway: Gateway, command: Command) -> dict[str, Any]:
+    return read_reply(command, (await _ask(gateway, command)).text)
+
+
+def _pairs(text: str) -> Mapping[str, str]:
+    """`key=value` lines, or the `{key:value,…}` object that the device's own web page asks for."""
+    found = parse_key_values(text)
+    if "{" in text and "UID" not in found:
+        for name, *values in _JS_PAIR.findall(text):
+            found.setdefault(name, next((value for value in values if value), "").strip())
+    return found
+
+
+def _transmission(lease: UidLease, connect: str) -> Values:
+    """All five parameters, always: a stop without the port and UID of its start is not understood."""
+    return {
+        "my_port": lease.port,
+        "connect": connect,
+        "protocol": "rtp",
+        "UID": lease.uid,
+        "stream": MODES[lease.mode].stream,
+    }
+
+
+def _stream_facts(info: Mapping[str, Any], name: str) -> dict[str, Any]:
+    transmits = info[f"iTransmit_{name}"]
+    return {
+        "transmits": None if transmits is None else transmits != "0",
+        "width": info[f"iResolution_{name}"],
+        "max_fps": info["Maxfps"],
+        "bitrate": info[f"iBitrate_{name}"],
+        "quality": info[f"iQuality_{name}"],
+        "delivery": info[f"sDelivery_{name}"],
+    }
+
+
+def _card(state: Mapping[str, Any], slot: int, prefix: str) -> dict[str, Any]:
+    return {
+        "slot": slot,
+        "inserted": state[f"{prefix}_insert"],
+        "repairing": state[f"{prefix}_repair"],
+        "error": state[f"{prefix}_error"],
+        "free_gb": state[f"{prefix}_rem"],
+        "size_gb": state[f"{prefix}_org"],
+    }

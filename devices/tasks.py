@@ -1,0 +1,45 @@
+"""What Celery does for devices: looks at the fleet, and keeps leased transmissions alive.
+
+Both tasks are safe to run any number of times at once: what each takes it claims in Redis first. When Redis is away
+they do nothing, which the broker sees to by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from celery import shared_task
+
+from devices import keeping, loop, polling, uids
+from devices.models import Device
+
+
+@shared_task(name="devices.tasks.poll_due", time_limit=30)
+def poll_due() -> None:
+    """Hand out the devices that are due, in shards. Run by beat, each second."""
+    if polling.time_to_follow():
+        polling.follow_database(Device.objects.filter(enabled=True).values_list("pk", flat=True))
+    due = polling.claim_due()
+    for start in range(0, len(due), polling.SHARD):
+        # A shard nobody took in time is dropped: its claims run out, and the devices are due again.
+        poll_shard.apply_async((due[start : start + polling.SHARD],), expires=polling.CLAIM_SECONDS)
+
+
+@shared_task(name="devices.tasks.poll_shard", time_limit=120)
+def poll_shard(tickets: Sequence[tuple[int, str]]) -> None:
+    """Look at some devices, all at once."""
+    valid = dict(polling.begin([(int(device), str(ticket)) for device, ticket in tickets]))
+    devices = list(Device.objects.filter(pk__in=valid, enabled=True))
+    memories = polling.remembered([device.pk for device in devices])
+    outcomes = loop.run(polling.look_at_all(devices, memories), polling.SHARD_SECONDS)
+    after = polling.store(outcomes, memories)
+    polling.come_again([((device, valid[device]), seconds) for device, seconds in after.items()])
+
+
+@shared_task(name="devices.tasks.keep_uids_alive", time_limit=60)
+def keep_uids_alive() -> None:
+    """Keep transmissions alive on their devices, and stop those whose holder has gone. Run by beat, each 5 s."""
+    dead, quiet = loop.run(uids.claim(), 10)
+    if dead or quiet:
+        devices = Device.objects.in_bulk({lease.device for lease in (*dead, *quiet)})
+        loop.run(keeping.keep(dead, quiet, devices), 50)
