@@ -36,6 +36,4 @@ def open_port() -> socket.socket:
         receiver.setblocking(False)
         receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         return receiver
-    raise SourceFailed(
-        f"No UDP port from {low} to {high} is free. Widen RTP_PORTS, or watch fewer streams."
-    )
+    raise SourceFailed(f"No UDP port from {low} to {high} is free. Widen RTP_PORTS, or watch fewer streams.")

@@ -3,6 +3,7 @@
 import io
 import struct
 from fractions import Fraction
+from itertools import pairwise
 
 import av
 import pytest
@@ -34,7 +35,7 @@ def test_a_decoder_finds_every_picture_in_its_place(film: Film):
         packets = [packet for packet in container.demux(stream) if packet.size]
     times = [packet.pts for packet in packets]
     assert len(times) == 60
-    assert all(0 < later - earlier <= TICKS for earlier, later in zip(times, times[1:], strict=False))
+    assert all(0 < later - earlier <= TICKS for earlier, later in pairwise(times))
     assert [packet.is_keyframe for packet in packets] == [number % RATE == 0 for number in range(60)]
 
 
@@ -81,7 +82,7 @@ def placed(times: list[int]) -> list[tuple[int, int]]:
 @given(st.lists(st.integers(0, 2**40), max_size=200))
 def test_the_timeline_never_has_a_gap_or_a_step_back(times: list[int]):
     line = placed(times)
-    for (start, duration), (following, _) in zip(line, line[1:], strict=False):
+    for (start, duration), (following, _) in pairwise(line):
         assert start + duration == following
         assert duration >= 0
 

@@ -2,6 +2,7 @@
 
 import random
 from fractions import Fraction
+from itertools import pairwise
 
 import av
 import pytest
@@ -18,6 +19,10 @@ from tests.streaming.test_rtp import packet
 
 def flat(film: Film, mtu: int = 1400) -> list[bytes]:
     return [each for packets in film.packets(mtu) for each in packets]
+
+
+def samples(packets: list[bytes]) -> list[bytes]:
+    return [unit.data for unit in Chain().push_all(packets)]
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +42,7 @@ def test_every_picture_comes_out_as_it_went_in(film: Film):
 
 @pytest.mark.parametrize("mtu", [100, 500, 1400, 9000])
 def test_the_size_of_packets_does_not_matter(film: Film, mtu: int):
-    assert [unit.data for unit in Chain().push_all(flat(film, mtu))] == [unit.data for unit in Chain().push_all(flat(film))]
+    assert samples(flat(film, mtu)) == samples(flat(film))
 
 
 def test_the_track_tells_size_and_profile(film: Film):
@@ -56,7 +61,7 @@ def test_parameter_sets_and_delimiters_leave_the_pictures(sets):
 
 
 def test_aggregated_units_are_taken_apart(sets):
-    sps, pps, idr = sets
+    idr = sets[2]
     payload = b"\x18" + b"".join(len(unit).to_bytes(2, "big") + unit for unit in sets)
     (unit,) = Chain().push_all([packet(1, payload, marker=True)])
     assert unit.key
@@ -64,7 +69,6 @@ def test_aggregated_units_are_taken_apart(sets):
 
 
 def test_a_picture_without_a_marker_ends_where_the_time_changes(sets):
-    sps, pps, idr = sets
     chain = Chain()
     out = chain.push_all(
         [
@@ -88,7 +92,12 @@ def test_parameter_sets_may_travel_alone_and_only_once(sets):
     sps, pps, idr = sets
     chain = Chain()
     out = chain.push_all(
-        [packet(1, sps, marker=True), packet(2, pps, marker=True), packet(3, idr, marker=True), packet(4, idr, marker=True)]
+        [
+            packet(1, sps, marker=True),
+            packet(2, pps, marker=True),
+            packet(3, idr, marker=True),
+            packet(4, idr, marker=True),
+        ]
     )
     assert [unit.key for unit in out] == [True, True]
     assert chain.depacketizer.dropped == 0
@@ -107,7 +116,7 @@ def test_other_parameter_sets_make_another_track(film: Film):
     tracks = [unit.track for unit in units]
     assert (tracks[0].width, tracks[-1].width) == (640, 320)
     assert len({id(track) for track in tracks}) == 2
-    changes = [number for number, (before, after) in enumerate(zip(tracks, tracks[1:])) if before is not after]
+    changes = [number for number, (before, after) in enumerate(pairwise(tracks)) if before is not after]
     assert [units[number + 1].key for number in changes] == [True]
 
 
@@ -163,7 +172,7 @@ def test_disorder_of_eight_packets_loses_nothing(film: Film, seed: int):
     packets = flat(film, 300)
     chain = Chain()
     out = chain.push_all([packets[0], *shuffled_within(packets[1:], rtp.WINDOW, seed)])
-    assert [unit.data for unit in out] == [unit.data for unit in Chain().push_all(packets)]
+    assert [unit.data for unit in out] == samples(packets)
     assert chain.sequencer.reordered > 0
 
 

@@ -78,7 +78,9 @@ def order(numbers: list[int]) -> tuple[list[int], rtp.Sequencer]:
 @given(st.integers(0, 0xFFFF), st.randoms(use_true_random=False))
 def test_packets_up_to_eight_places_late_are_put_in_order(start: int, dice):
     numbers = [(start + index) & 0xFFFF for index in range(200)]
-    arriving = [number for _, number in sorted((index + dice.uniform(0, 8), number) for index, number in enumerate(numbers))]
+    arriving = [
+        number for _, number in sorted((index + dice.uniform(0, 8), number) for index, number in enumerate(numbers))
+    ]
     # The first to arrive sets the beginning: what was sent before it is gone.
     begin = numbers.index(arriving[0])
     out, sequencer = order(arriving)

@@ -1,0 +1,20 @@
+"""The page of one camera."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from accounts.guards import page, thing_for
+from accounts.policy import Action
+from devices.errors import DeviceError
+from devices.families import driver_for
+from devices.models import Camera
+
+
+@page(Action.WATCH)
+def camera(request: HttpRequest, camera: int) -> HttpResponse:
+    shown = thing_for(request, Camera, Action.WATCH, pk=camera)
+    try:
+        streams, cannot = driver_for(shown.device).streams(shown), ""
+    except DeviceError as error:
+        streams, cannot = [], str(error)
+    return render(request, "streaming/camera.html", {"camera": shown, "streams": streams, "cannot": cannot})

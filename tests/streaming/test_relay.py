@@ -1,0 +1,362 @@
+"""One upstream, many viewers."""
+
+import asyncio
+import io
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import av
+import pytest
+
+from streaming.media import AccessUnit
+from streaming.relay import Dropped, Ended, Fragment, Init, Item, Relays, State, Status, Timing, Viewer
+from streaming.sources import SourceFailed, SourceRefused
+from tests.streaming.film import RATE, Film, numbers_seen, units_of
+
+FOREVER = Timing(first_picture=60, silence=60, linger=60, first_retry=0.001, longest_retry=0.01, abandon=60, tick=0.005)
+SHORT = Timing(
+    first_picture=0.1, silence=0.05, linger=0.02, first_retry=0.001, longest_retry=0.01, abandon=0.05, tick=0.005
+)
+
+
+class Camera:
+    """A source in memory: the test says what happens."""
+
+    def __init__(self, film: Film) -> None:
+        self.units = units_of(film)
+        self.sent = 0
+        self.openings = 0
+        self.closings = 0
+        self.problem: Exception | None = None
+        self.lost = asyncio.Event()
+        self.lost_reason = ""
+        self.may_close = asyncio.Event()
+        self.may_close.set()
+        self.opened = asyncio.Event()
+        self._on_unit: Callable[[AccessUnit], None] | None = None
+
+    @asynccontextmanager
+    async def source(self, on_unit: Callable[[AccessUnit], None]) -> AsyncIterator["Camera"]:
+        self.openings += 1
+        if self.problem is not None:
+            raise self.problem
+        self.lost.clear()
+        self._on_unit = on_unit
+        self.opened.set()
+        try:
+            yield self
+        finally:
+            self.opened.clear()
+            self._on_unit = None
+            await self.may_close.wait()
+            self.closings += 1
+
+    def figures(self) -> dict[str, int]:
+        return {"lost": 3}
+
+    def send(self, count: int = 1) -> None:
+        assert self._on_unit is not None
+        for _ in range(count):
+            self._on_unit(self.units[self.sent])
+            self.sent += 1
+
+
+@pytest.fixture
+async def camera(film: Film) -> Camera:
+    return Camera(film)
+
+
+@pytest.fixture
+async def relays() -> AsyncIterator[Relays]:
+    relays = Relays(FOREVER)
+    yield relays
+    await relays.close_all()
+
+
+@pytest.fixture
+async def hasty() -> AsyncIterator[Relays]:
+    """Relays with no patience."""
+    relays = Relays(SHORT)
+    yield relays
+    await relays.close_all()
+
+
+def stuck() -> None:
+    raise AssertionError("this viewer was not expected to be stuck")
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not true():  # noqa: ASYNC110 — about states that nobody announces
+            await asyncio.sleep(0.002)
+
+
+async def items(viewer: Viewer, count: int) -> list[Item]:
+    async with asyncio.timeout(10):
+        return [await viewer.next() for _ in range(count)]
+
+
+async def fragments(viewer: Viewer, count: int) -> list[Fragment]:
+    """The next pictures, whatever else is told between."""
+    found: list[Fragment] = []
+    async with asyncio.timeout(10):
+        while len(found) < count:
+            item = await viewer.next()
+            if isinstance(item, Fragment):
+                found.append(item)
+    return found
+
+
+def shown(init: Init, parts: list[Fragment]) -> list[int]:
+    return numbers_seen(init.segment + b"".join(part.data for part in parts))
+
+
+async def states(viewer: Viewer, wanted: State) -> Status:
+    async with asyncio.timeout(10):
+        while True:
+            item = await viewer.next()
+            if isinstance(item, Status) and item.state is wanted:
+                return item
+
+
+async def test_a_viewer_gets_status_then_init_then_pictures_from_a_key_picture(relays: Relays, camera: Camera):
+    with relays.watch(1, "h264", camera.source, stuck) as viewer:
+        assert (await items(viewer, 1))[0].state is State.CONNECTING
+        await camera.opened.wait()
+        camera.send(3)
+        status, init, *pictures = await items(viewer, 5)
+        assert status == Status(State.LIVE, "")
+        assert init.mime == f'video/mp4; codecs="{camera.units[0].track.codec}"'
+        assert [picture.key for picture in pictures] == [True, False, False]
+        assert shown(init, pictures) == [0, 1, 2]
+
+
+async def test_who_comes_later_starts_at_once_with_the_pictures_since_the_key_picture(relays: Relays, camera: Camera):
+    with relays.watch(1, "h264", camera.source, stuck):
+        await camera.opened.wait()
+        camera.send(RATE + 5)
+        with relays.watch(1, "h264", camera.source, stuck) as late:
+            status, init, *pictures = await items(late, 7)
+            assert status.state is State.LIVE
+            assert shown(init, pictures) == [*range(RATE, RATE + 5)]
+            camera.send()
+            assert shown(init, pictures + await fragments(late, 1)) == [*range(RATE, RATE + 6)]
+    assert camera.openings == 1
+
+
+async def test_all_viewers_share_the_same_bytes(relays: Relays, camera: Camera):
+    with (
+        relays.watch(1, "h264", camera.source, stuck) as one,
+        relays.watch(1, "h264", camera.source, stuck) as two,
+    ):
+        await camera.opened.wait()
+        camera.send(4)
+        for mine, yours in zip(await fragments(one, 4), await fragments(two, 4), strict=True):
+            assert mine.data is yours.data
+
+
+async def test_streams_are_kept_apart(relays: Relays, camera: Camera, film: Film):
+    other = Camera(film)
+    with (
+        relays.watch(1, "h264", camera.source, stuck),
+        relays.watch(1, "h264_2", other.source, stuck),
+    ):
+        await camera.opened.wait()
+        await other.opened.wait()
+        assert set(relays.figures()) == {(1, "h264"), (1, "h264_2")}
+
+
+# --- Slow viewers -----------------------------------------------------------------------------------------------------
+async def test_a_slow_viewer_goes_on_at_the_newest_key_picture_and_is_told(relays: Relays, camera: Camera):
+    with relays.watch(1, "h264", camera.source, stuck) as viewer:
+        await camera.opened.wait()
+        camera.send(2)
+        await fragments(viewer, 2)
+        camera.send(3 * RATE)  # 2 … 46: two more key pictures than it can have
+        dropped, *pictures = await items(viewer, 3)
+        assert dropped == Dropped(3 * RATE - 2)
+        assert viewer.dropped == 3 * RATE - 2
+        assert pictures[0].key
+        assert relays.figures()[1, "h264"]["viewer_drops"] == 3 * RATE - 2
+
+
+async def test_a_viewer_that_is_a_little_behind_loses_nothing(relays: Relays, camera: Camera):
+    with relays.watch(1, "h264", camera.source, stuck) as viewer:
+        await camera.opened.wait()
+        camera.send(RATE - 3)
+        await fragments(viewer, RATE - 3)
+        camera.send(6)  # a key picture among them
+        await fragments(viewer, 6)
+        assert viewer.dropped == 0
+
+
+async def test_the_ring_holds_a_gop_and_half_a_second(relays: Relays, camera: Camera):
+    with relays.watch(1, "h264", camera.source, stuck):
+        await camera.opened.wait()
+        for _ in range(60):
+            camera.send()
+            figures = relays.figures()[1, "h264"]
+            (relay,) = relays._relays.values()
+            assert len(relay.ring) <= RATE + RATE // 2 + 2
+            assert figures["ring_bytes"] == sum(len(each.data) for each in relay.ring)
+
+
+async def test_a_ring_without_key_pictures_is_bounded(relays: Relays, camera: Camera, monkeypatch):
+    monkeypatch.setattr("streaming.relay.MAX_RING_BYTES", 1)
+    with relays.watch(1, "h264", camera.source, stuck) as viewer:
+        await camera.opened.wait()
+        for _ in range(RATE):
+            camera.send()
+            await fragments(viewer, 1)  # who keeps up loses nothing
+        with relays.watch(1, "h264", camera.source, stuck) as late:
+            await items(late, 1)
+            camera.send()  # the next key picture
+            assert [each.key for each in await fragments(late, 1)] == [True]
+    assert viewer.dropped == 0
+
+
+async def test_a_stuck_viewer_is_dropped(hasty: Relays, camera: Camera):
+    noticed = asyncio.Event()
+    with (
+        hasty.watch(1, "h264", camera.source, noticed.set) as busy,
+        hasty.watch(1, "h264", camera.source, stuck) as fine,
+    ):
+        await camera.opened.wait()
+        camera.send()
+        await fragments(busy, 1)  # and now it is sending it, for ever
+        async with asyncio.timeout(10):
+            while not noticed.is_set():
+                if camera.opened.is_set():
+                    camera.send() if camera.sent < 60 else None
+                item = asyncio.ensure_future(fine.next())
+                await asyncio.wait([item], timeout=0.01)
+                item.cancel()
+        with pytest.raises(Ended):
+            await busy.next()
+
+
+async def test_a_paused_viewer_gets_nothing_and_resumes_with_the_present(relays: Relays, camera: Camera):
+    with relays.watch(1, "h264", camera.source, stuck) as viewer:
+        await camera.opened.wait()
+        camera.send(2)
+        await fragments(viewer, 2)
+        viewer.pause()
+        camera.send(2 * RATE)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(viewer.next(), 0.02)
+        viewer.resume()
+        (picture,) = await items(viewer, 1)
+        assert picture.key
+        assert viewer.dropped == 0
+
+
+# --- The upstream -----------------------------------------------------------------------------------------------------
+async def test_the_upstream_is_closed_a_little_after_the_last_viewer(hasty: Relays, camera: Camera):
+    with hasty.watch(1, "h264", camera.source, stuck):
+        await camera.opened.wait()
+    assert camera.closings == 0
+    await until(lambda: camera.closings == 1 and not hasty.figures())
+
+
+async def test_who_comes_back_soon_finds_the_same_upstream(relays: Relays, camera: Camera):
+    with relays.watch(1, "h264", camera.source, stuck):
+        await camera.opened.wait()
+        camera.send(3)
+    with relays.watch(1, "h264", camera.source, stuck) as again:
+        assert len(await fragments(again, 3)) == 3
+    assert camera.openings == 1
+
+
+async def test_who_comes_while_it_is_being_closed_gets_a_new_upstream_after_it(hasty: Relays, camera: Camera):
+    camera.may_close.clear()
+    with hasty.watch(1, "h264", camera.source, stuck):
+        await camera.opened.wait()
+    await until(lambda: not camera.opened.is_set())
+    with hasty.watch(1, "h264", camera.source, stuck) as viewer:
+        camera.may_close.set()
+        await camera.opened.wait()
+        assert (camera.openings, camera.closings) == (2, 1)
+        camera.send()
+        await fragments(viewer, 1)
+
+
+async def test_silence_is_noticed_and_the_stream_opened_anew_on_the_same_socket(hasty: Relays, camera: Camera):
+    with hasty.watch(1, "h264", camera.source, stuck) as viewer:
+        await camera.opened.wait()
+        camera.send(3)
+        init = next(item for item in await items(viewer, 5) if isinstance(item, Init))
+        status = await states(viewer, State.STALLED)
+        assert "No picture" in status.detail
+        await until(lambda: camera.openings >= 2 and camera.opened.is_set())
+        camera.sent = RATE
+        camera.send(3)
+        await states(viewer, State.LIVE)
+        after = await items(viewer, 3)
+        # The same parameter sets need no new init segment, and the timeline goes on without a gap.
+        assert all(isinstance(item, Fragment) for item in after)
+        assert shown(init, after) == [RATE, RATE + 1, RATE + 2]
+        with av.open(io.BytesIO(init.segment + b"".join(item.data for item in after))) as container:
+            assert next(container.demux(video=0)).dts == pytest.approx(3 * 6000, abs=3000)
+
+
+async def test_a_lost_session_is_opened_anew(relays: Relays, camera: Camera):
+    with relays.watch(1, "h264", camera.source, stuck) as viewer:
+        await camera.opened.wait()
+        camera.lost_reason = "The camera has forgotten us."
+        camera.lost.set()
+        assert (await states(viewer, State.STALLED)).detail == "The camera has forgotten us."
+        await until(lambda: camera.openings == 2)
+
+
+async def test_a_failed_first_dial_is_tried_again(relays: Relays, camera: Camera):
+    camera.problem = SourceFailed("The camera does not answer.")
+    with relays.watch(1, "h264", camera.source, stuck) as viewer:
+        assert await states(viewer, State.OFFLINE) == Status(State.OFFLINE, "The camera does not answer.")
+        await until(lambda: camera.openings > 3)
+        camera.problem = None
+        await camera.opened.wait()
+        camera.send()
+        await states(viewer, State.LIVE)
+
+
+async def test_a_refusal_ends_the_viewers_and_is_not_repeated(relays: Relays, camera: Camera):
+    camera.problem = SourceRefused("H.264 is switched off at the camera.")
+    with relays.watch(1, "h264", camera.source, stuck) as viewer:
+        with pytest.raises(SourceRefused, match="switched off"):
+            await items(viewer, 3)
+        await until(lambda: not relays.figures())
+    assert camera.openings == 1
+
+
+async def test_a_mistake_of_ours_ends_the_viewers_with_a_sentence(relays: Relays, camera: Camera, caplog):
+    camera.problem = ZeroDivisionError()
+    with relays.watch(1, "h264", camera.source, stuck) as viewer, pytest.raises(Ended, match="mistake"):
+        await items(viewer, 3)
+    assert "mistake of ours" in caplog.text
+
+
+async def test_closing_all_ends_every_viewer_and_closes_every_upstream(relays: Relays, camera: Camera, film: Film):
+    other = Camera(film)
+    with (
+        relays.watch(1, "h264", camera.source, stuck) as one,
+        relays.watch(2, "h264", other.source, stuck) as two,
+    ):
+        waiting = [asyncio.ensure_future(states(viewer, State.LIVE)) for viewer in (one, two)]
+        await camera.opened.wait()
+        await other.opened.wait()
+        await relays.close_all()
+        assert (camera.closings, other.closings) == (1, 1)
+        for each in waiting:
+            with pytest.raises(Ended):
+                await each
+    assert not relays.figures()
+
+
+async def test_figures_tell_what_a_stream_delivers(hasty: Relays, camera: Camera):
+    with hasty.watch(1, "h264", camera.source, stuck) as viewer:
+        await camera.opened.wait()
+        camera.send(RATE + 2)
+        await fragments(viewer, 2)
+        figures = hasty.figures()[1, "h264"]
+        assert (figures["frames"], figures["viewers"], figures["gop"], figures["upstream_lost"]) == (RATE + 2, 1, 2, 3)
+        assert hasty.status(1, "h264") == Status(State.LIVE, "")
