@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 from django.conf import settings
+from django.db import connection
 
 from vms import environment
 from vms.bench.product import Product
@@ -45,6 +46,13 @@ def redis_client(redis_process: subprocess.Popen[bytes]) -> Iterator["redis.Redi
     client.flushall()
     yield client
     client.close()
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings() -> None:
+    """SQLite in a file and not in memory: only there do several threads wait for one another as in the product."""
+    if connection.vendor == "sqlite":
+        connection.settings_dict["TEST"]["NAME"] = str(settings.DATA_DIR / "tests.sqlite3")
 
 
 ADMIN_PASSWORD = "correct horse battery"

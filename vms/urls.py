@@ -1,6 +1,6 @@
 """Every page, endpoint and socket. Each states its policy (accounts.guards); a test walks this table."""
 
-from django.urls import include, path
+from django.urls import include, path, re_path
 
 from accounts.urls import urlpatterns as accounts_pages
 from devices.urls import urlpatterns as devices_pages
@@ -8,7 +8,7 @@ from devices.urls import websocket_urlpatterns as devices_sockets
 from streaming.urls import urlpatterns as streaming_pages
 from streaming.urls import websocket_urlpatterns as streaming_sockets
 from vms import health, pages
-from vms.api import api
+from vms.api import api, unknown
 
 urlpatterns = [
     path("", pages.home, name="home"),
@@ -18,6 +18,7 @@ urlpatterns = [
     path("readyz", health.readyz, name="readyz"),
     path("metrics", health.metrics, name="metrics"),
     path("api/v1/", api.urls),
+    re_path(r"^api(?:/.*)?$", unknown),  # whoever talks JSON is answered in JSON, also at a wrong address
     path("", include((accounts_pages, "accounts"))),
     path("", include((devices_pages, "devices"))),
     path("", include((streaming_pages, "streaming"))),
