@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from simulators.device import SimulatedDevice, serve
+from simulators.device import CannotListen, SimulatedDevice, serve
 from simulators.fleet import CHOICES, FleetError, make_device, read_fleet
 from simulators.registry import FAMILIES
 
@@ -28,13 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             given = {name: value for name, value in vars(options).items() if name != "family" and value is not None}
             devices = [make_device(options.family, given)]
         asyncio.run(_run(devices))
-    except FleetError as error:
+    except (FleetError, CannotListen) as error:
         print(error, file=sys.stderr)
-        return 1
-    except OSError as error:
-        # asyncio wraps the reason in a sentence of its own that names the address.
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        print(f"A simulated device cannot listen: {reason} ({error}).", file=sys.stderr)
         return 1
     return 0
 

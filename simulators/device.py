@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -316,10 +317,18 @@ class SimulatedDevice:
             self.note(kind, detail, request)
 
 
+class CannotListen(Exception):
+    """An address is taken or is not this machine's; the message says which and why."""
+
+
 async def serve(devices: Iterable[SimulatedDevice], until: asyncio.Event) -> None:
     """Run devices until the event; those already started are stopped when one cannot start."""
     async with contextlib.AsyncExitStack() as running:
         for device in devices:
-            await running.enter_async_context(device)
+            try:
+                await running.enter_async_context(device)
+            except OSError as error:
+                reason = os.strerror(error.errno) if error.errno else str(error)
+                raise CannotListen(f"No device can be simulated at {device.url}: {reason}.") from error
             print(f"simulating {device.family} {device.url}", flush=True)
         await until.wait()

@@ -1,0 +1,44 @@
+"""Fixtures of the simulators' tests."""
+
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+
+from simulators.device import Manners
+from simulators.povcam import PovcamSimulator
+from tests.simulators.helpers import Client, RtpPort
+
+
+@pytest.fixture
+async def device() -> AsyncIterator[PovcamSimulator]:
+    """A recorder in no hurry: the pacing tests make their own."""
+    async with PovcamSimulator(seed=7, name="Gate north", control=True, manners=Manners(command=0, state=0)) as device:
+        yield device
+
+
+@pytest.fixture
+def client(device: PovcamSimulator) -> Client:
+    return Client(device)
+
+
+@pytest.fixture
+def make_port():
+    ports: list[RtpPort] = []
+
+    def make() -> RtpPort:
+        opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        opened.setblocking(False)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        opened.bind(("127.0.0.1", 0))
+        ports.append(RtpPort(opened))
+        return ports[-1]
+
+    yield make
+    for port in ports:
+        port.socket.close()
+
+
+@pytest.fixture
+def rtp_port(make_port) -> RtpPort:
+    return make_port()
