@@ -106,9 +106,9 @@ class SimulatedDevice:
         self.name, self.seed = name, seed
         self.user_auth = user_auth
         self.started = time.monotonic()
-        self.violations: deque[Remark] = deque(maxlen=REMEMBERED)
-        self.notes: deque[Remark] = deque(maxlen=REMEMBERED)
-        self.requests: deque[Asked] = deque(maxlen=REMEMBERED)
+        self._violations: deque[Remark] = deque(maxlen=REMEMBERED)
+        self._notes: deque[Remark] = deque(maxlen=REMEMBERED)
+        self._requests: deque[Asked] = deque(maxlen=REMEMBERED)
         self.authenticator = Authenticator(
             users, realm=realm, scheme=auth_scheme, clock=time.monotonic, lockout=lockout or LockOut()
         )
@@ -133,6 +133,20 @@ class SimulatedDevice:
     @property
     def url(self) -> str:
         return f"http://{self.host}:{self.port}"
+
+    # Copies, because a test may read them from another thread while the device adds to them.
+
+    @property
+    def violations(self) -> list[Remark]:
+        return list(self._violations)
+
+    @property
+    def notes(self) -> list[Remark]:
+        return list(self._notes)
+
+    @property
+    def requests(self) -> list[Asked]:
+        return list(self._requests)
 
     async def start(self) -> None:
         """Listen; an address that cannot be listened on raises OSError."""
@@ -213,20 +227,20 @@ class SimulatedDevice:
             self.family_fault(fault)
 
     def forget_remarks(self) -> None:
-        self.violations.clear()
-        self.notes.clear()
-        self.requests.clear()
+        self._violations.clear()
+        self._notes.clear()
+        self._requests.clear()
 
     # Requests
 
     def violation(self, kind: str, detail: str, request: Request) -> None:
-        self.violations.append(Remark(time.time(), kind, detail, request.target, request.peer))
+        self._violations.append(Remark(time.time(), kind, detail, request.target, request.peer))
 
     def note(self, kind: str, detail: str, request: Request) -> None:
-        self.notes.append(Remark(time.time(), kind, detail, request.target, request.peer))
+        self._notes.append(Remark(time.time(), kind, detail, request.target, request.peer))
 
     def _malformed(self, peer: str, sentence: str) -> None:
-        self.violations.append(Remark(time.time(), "malformed", sentence, "", peer))
+        self._violations.append(Remark(time.time(), "malformed", sentence, "", peer))
 
     async def _handle(self, request: Request) -> Answer:
         if self._control and request.path.startswith(sidedoor.PREFIX):
@@ -237,7 +251,7 @@ class SimulatedDevice:
         if answer is None:
             answer, who = await self._answer(request)
         status = answer.status if isinstance(answer, Response) else 200 if isinstance(answer, Stream) else 0
-        self.requests.append(Asked(arrived, request.method, request.target, status, who, request.peer))
+        self._requests.append(Asked(arrived, request.method, request.target, status, who, request.peer))
         return answer
 
     async def _disturbed(self, request: Request) -> Answer | None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
+import struct
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -148,6 +150,9 @@ class HttpServer:
                 writer.write(answer.data)
                 await _drain(writer)
             case Reset():
+                # Without lingering the system sends RST instead of an orderly end.
+                opened = writer.get_extra_info("socket")
+                opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 writer.transport.abort()
             case Silence():
                 while await reader.read(1024):

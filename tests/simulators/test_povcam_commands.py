@@ -3,6 +3,7 @@
 import asyncio
 import io
 import re
+from pathlib import Path
 
 import httpx
 import pytest
@@ -12,6 +13,8 @@ from simulators.device import Manners
 from simulators.picture import read_strip
 from simulators.povcam import PovcamSimulator
 from tests.simulators.helpers import ADMIN, Client, eventually, fields, raw
+
+REAL = Path(__file__).resolve().parents[3] / "shared/realworld/panasonic"
 
 
 async def test_getinfo_tells_who_it_is(client):
@@ -24,6 +27,19 @@ async def test_getinfo_tells_who_it_is(client):
     assert told["NAME"] == "AG-UMR20"
     assert (told["iResolution_h264"], told["iResolution_h264_2"]) == ("1280", "640")
     assert client.violations == []
+
+
+@pytest.mark.parametrize(
+    ("target", "name"), [("getinfo?FILE=1", "getinfo"), ("get_state", "get_state"), ("get_basic", "get_basic")]
+)
+async def test_the_replies_are_shaped_like_those_of_a_real_sibling(client, target, name):
+    real = REAL / f"AW-HE40_{name}.txt"
+    if not real.exists():
+        pytest.skip(f"{real} is not here")
+    theirs = [line.partition("=")[0] for line in real.read_text().splitlines() if line]
+    mine = list(fields(await client.ask(target)))
+    assert [key for key in mine if key in theirs] == [key for key in theirs if key in mine]
+    assert len(set(mine) & set(theirs)) > len(mine) / 2
 
 
 async def test_two_devices_differ_in_mac_and_serial(client):
