@@ -3,15 +3,14 @@
 import asyncio
 import io
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 
 import av
 import pytest
 
-from streaming.media import AccessUnit
 from streaming.relay import Dropped, Ended, Fragment, Init, Item, Relays, State, Status, Timing, Viewer
 from streaming.sources import SourceFailed, SourceRefused
-from tests.streaming.film import RATE, Film, numbers_seen, units_of
+from tests.streaming.film import RATE, Film, numbers_seen
+from tests.streaming.memory import MemoryCamera
 
 FOREVER = Timing(first_picture=60, silence=60, linger=60, first_retry=0.001, longest_retry=0.01, abandon=60, tick=0.005)
 SHORT = Timing(
@@ -19,51 +18,9 @@ SHORT = Timing(
 )
 
 
-class Camera:
-    """A source in memory: the test says what happens."""
-
-    def __init__(self, film: Film) -> None:
-        self.units = units_of(film)
-        self.sent = 0
-        self.openings = 0
-        self.closings = 0
-        self.problem: Exception | None = None
-        self.lost = asyncio.Event()
-        self.lost_reason = ""
-        self.may_close = asyncio.Event()
-        self.may_close.set()
-        self.opened = asyncio.Event()
-        self._on_unit: Callable[[AccessUnit], None] | None = None
-
-    @asynccontextmanager
-    async def source(self, on_unit: Callable[[AccessUnit], None]) -> AsyncIterator["Camera"]:
-        self.openings += 1
-        if self.problem is not None:
-            raise self.problem
-        self.lost.clear()
-        self._on_unit = on_unit
-        self.opened.set()
-        try:
-            yield self
-        finally:
-            self.opened.clear()
-            self._on_unit = None
-            await self.may_close.wait()
-            self.closings += 1
-
-    def figures(self) -> dict[str, int]:
-        return {"lost": 3}
-
-    def send(self, count: int = 1) -> None:
-        assert self._on_unit is not None
-        for _ in range(count):
-            self._on_unit(self.units[self.sent])
-            self.sent += 1
-
-
 @pytest.fixture
-async def camera(film: Film) -> Camera:
-    return Camera(film)
+async def camera(film: Film) -> MemoryCamera:
+    return MemoryCamera(film)
 
 
 @pytest.fixture
@@ -119,7 +76,7 @@ async def states(viewer: Viewer, wanted: State) -> Status:
                 return item
 
 
-async def test_a_viewer_gets_status_then_init_then_pictures_from_a_key_picture(relays: Relays, camera: Camera):
+async def test_a_viewer_gets_status_then_init_then_pictures_from_a_key_picture(relays: Relays, camera: MemoryCamera):
     with relays.watch(1, "h264", camera.source, stuck) as viewer:
         assert (await items(viewer, 1))[0].state is State.CONNECTING
         await camera.opened.wait()
@@ -131,7 +88,7 @@ async def test_a_viewer_gets_status_then_init_then_pictures_from_a_key_picture(r
         assert shown(init, pictures) == [0, 1, 2]
 
 
-async def test_who_comes_later_starts_at_once_with_the_pictures_since_the_key_picture(relays: Relays, camera: Camera):
+async def test_who_comes_later_starts_at_once_at_the_newest_key_picture(relays: Relays, camera: MemoryCamera):
     with relays.watch(1, "h264", camera.source, stuck):
         await camera.opened.wait()
         camera.send(RATE + 5)
@@ -144,7 +101,7 @@ async def test_who_comes_later_starts_at_once_with_the_pictures_since_the_key_pi
     assert camera.openings == 1
 
 
-async def test_all_viewers_share_the_same_bytes(relays: Relays, camera: Camera):
+async def test_all_viewers_share_the_same_bytes(relays: Relays, camera: MemoryCamera):
     with (
         relays.watch(1, "h264", camera.source, stuck) as one,
         relays.watch(1, "h264", camera.source, stuck) as two,
@@ -155,8 +112,8 @@ async def test_all_viewers_share_the_same_bytes(relays: Relays, camera: Camera):
             assert mine.data is yours.data
 
 
-async def test_streams_are_kept_apart(relays: Relays, camera: Camera, film: Film):
-    other = Camera(film)
+async def test_streams_are_kept_apart(relays: Relays, camera: MemoryCamera, film: Film):
+    other = MemoryCamera(film)
     with (
         relays.watch(1, "h264", camera.source, stuck),
         relays.watch(1, "h264_2", other.source, stuck),
@@ -167,7 +124,7 @@ async def test_streams_are_kept_apart(relays: Relays, camera: Camera, film: Film
 
 
 # --- Slow viewers -----------------------------------------------------------------------------------------------------
-async def test_a_slow_viewer_goes_on_at_the_newest_key_picture_and_is_told(relays: Relays, camera: Camera):
+async def test_a_slow_viewer_goes_on_at_the_newest_key_picture_and_is_told(relays: Relays, camera: MemoryCamera):
     with relays.watch(1, "h264", camera.source, stuck) as viewer:
         await camera.opened.wait()
         camera.send(2)
@@ -180,7 +137,7 @@ async def test_a_slow_viewer_goes_on_at_the_newest_key_picture_and_is_told(relay
         assert relays.figures()[1, "h264"]["viewer_drops"] == 3 * RATE - 2
 
 
-async def test_a_viewer_that_is_a_little_behind_loses_nothing(relays: Relays, camera: Camera):
+async def test_a_viewer_that_is_a_little_behind_loses_nothing(relays: Relays, camera: MemoryCamera):
     with relays.watch(1, "h264", camera.source, stuck) as viewer:
         await camera.opened.wait()
         camera.send(RATE - 3)
@@ -190,7 +147,7 @@ async def test_a_viewer_that_is_a_little_behind_loses_nothing(relays: Relays, ca
         assert viewer.dropped == 0
 
 
-async def test_the_ring_holds_a_gop_and_half_a_second(relays: Relays, camera: Camera):
+async def test_the_ring_holds_a_gop_and_half_a_second(relays: Relays, camera: MemoryCamera):
     with relays.watch(1, "h264", camera.source, stuck):
         await camera.opened.wait()
         for _ in range(60):
@@ -201,7 +158,7 @@ async def test_the_ring_holds_a_gop_and_half_a_second(relays: Relays, camera: Ca
             assert figures["ring_bytes"] == sum(len(each.data) for each in relay.ring)
 
 
-async def test_a_ring_without_key_pictures_is_bounded(relays: Relays, camera: Camera, monkeypatch):
+async def test_a_ring_without_key_pictures_is_bounded(relays: Relays, camera: MemoryCamera, monkeypatch):
     monkeypatch.setattr("streaming.relay.MAX_RING_BYTES", 1)
     with relays.watch(1, "h264", camera.source, stuck) as viewer:
         await camera.opened.wait()
@@ -215,7 +172,7 @@ async def test_a_ring_without_key_pictures_is_bounded(relays: Relays, camera: Ca
     assert viewer.dropped == 0
 
 
-async def test_a_stuck_viewer_is_dropped(hasty: Relays, camera: Camera):
+async def test_a_stuck_viewer_is_dropped(hasty: Relays, camera: MemoryCamera):
     noticed = asyncio.Event()
     with (
         hasty.watch(1, "h264", camera.source, noticed.set) as busy,
@@ -235,7 +192,7 @@ async def test_a_stuck_viewer_is_dropped(hasty: Relays, camera: Camera):
             await busy.next()
 
 
-async def test_a_paused_viewer_gets_nothing_and_resumes_with_the_present(relays: Relays, camera: Camera):
+async def test_a_paused_viewer_gets_nothing_and_resumes_with_the_present(relays: Relays, camera: MemoryCamera):
     with relays.watch(1, "h264", camera.source, stuck) as viewer:
         await camera.opened.wait()
         camera.send(2)
@@ -251,14 +208,14 @@ async def test_a_paused_viewer_gets_nothing_and_resumes_with_the_present(relays:
 
 
 # --- The upstream -----------------------------------------------------------------------------------------------------
-async def test_the_upstream_is_closed_a_little_after_the_last_viewer(hasty: Relays, camera: Camera):
+async def test_the_upstream_is_closed_a_little_after_the_last_viewer(hasty: Relays, camera: MemoryCamera):
     with hasty.watch(1, "h264", camera.source, stuck):
         await camera.opened.wait()
     assert camera.closings == 0
     await until(lambda: camera.closings == 1 and not hasty.figures())
 
 
-async def test_who_comes_back_soon_finds_the_same_upstream(relays: Relays, camera: Camera):
+async def test_who_comes_back_soon_finds_the_same_upstream(relays: Relays, camera: MemoryCamera):
     with relays.watch(1, "h264", camera.source, stuck):
         await camera.opened.wait()
         camera.send(3)
@@ -267,7 +224,7 @@ async def test_who_comes_back_soon_finds_the_same_upstream(relays: Relays, camer
     assert camera.openings == 1
 
 
-async def test_who_comes_while_it_is_being_closed_gets_a_new_upstream_after_it(hasty: Relays, camera: Camera):
+async def test_who_comes_while_it_is_being_closed_gets_a_new_upstream_after_it(hasty: Relays, camera: MemoryCamera):
     camera.may_close.clear()
     with hasty.watch(1, "h264", camera.source, stuck):
         await camera.opened.wait()
@@ -280,7 +237,7 @@ async def test_who_comes_while_it_is_being_closed_gets_a_new_upstream_after_it(h
         await fragments(viewer, 1)
 
 
-async def test_silence_is_noticed_and_the_stream_opened_anew_on_the_same_socket(hasty: Relays, camera: Camera):
+async def test_silence_is_noticed_and_the_stream_opened_anew_on_the_same_socket(hasty: Relays, camera: MemoryCamera):
     with hasty.watch(1, "h264", camera.source, stuck) as viewer:
         await camera.opened.wait()
         camera.send(3)
@@ -299,7 +256,7 @@ async def test_silence_is_noticed_and_the_stream_opened_anew_on_the_same_socket(
             assert next(container.demux(video=0)).dts == pytest.approx(3 * 6000, abs=3000)
 
 
-async def test_a_lost_session_is_opened_anew(relays: Relays, camera: Camera):
+async def test_a_lost_session_is_opened_anew(relays: Relays, camera: MemoryCamera):
     with relays.watch(1, "h264", camera.source, stuck) as viewer:
         await camera.opened.wait()
         camera.lost_reason = "The camera has forgotten us."
@@ -308,7 +265,7 @@ async def test_a_lost_session_is_opened_anew(relays: Relays, camera: Camera):
         await until(lambda: camera.openings == 2)
 
 
-async def test_a_failed_first_dial_is_tried_again(relays: Relays, camera: Camera):
+async def test_a_failed_first_dial_is_tried_again(relays: Relays, camera: MemoryCamera):
     camera.problem = SourceFailed("The camera does not answer.")
     with relays.watch(1, "h264", camera.source, stuck) as viewer:
         assert await states(viewer, State.OFFLINE) == Status(State.OFFLINE, "The camera does not answer.")
@@ -319,7 +276,7 @@ async def test_a_failed_first_dial_is_tried_again(relays: Relays, camera: Camera
         await states(viewer, State.LIVE)
 
 
-async def test_a_refusal_ends_the_viewers_and_is_not_repeated(relays: Relays, camera: Camera):
+async def test_a_refusal_ends_the_viewers_and_is_not_repeated(relays: Relays, camera: MemoryCamera):
     camera.problem = SourceRefused("H.264 is switched off at the camera.")
     with relays.watch(1, "h264", camera.source, stuck) as viewer:
         with pytest.raises(SourceRefused, match="switched off"):
@@ -328,15 +285,15 @@ async def test_a_refusal_ends_the_viewers_and_is_not_repeated(relays: Relays, ca
     assert camera.openings == 1
 
 
-async def test_a_mistake_of_ours_ends_the_viewers_with_a_sentence(relays: Relays, camera: Camera, caplog):
+async def test_a_mistake_of_ours_ends_the_viewers_with_a_sentence(relays: Relays, camera: MemoryCamera, caplog):
     camera.problem = ZeroDivisionError()
     with relays.watch(1, "h264", camera.source, stuck) as viewer, pytest.raises(Ended, match="mistake"):
         await items(viewer, 3)
     assert "mistake of ours" in caplog.text
 
 
-async def test_closing_all_ends_every_viewer_and_closes_every_upstream(relays: Relays, camera: Camera, film: Film):
-    other = Camera(film)
+async def test_closing_all_ends_viewers_and_closes_upstreams(relays: Relays, camera: MemoryCamera, film: Film):
+    other = MemoryCamera(film)
     with (
         relays.watch(1, "h264", camera.source, stuck) as one,
         relays.watch(2, "h264", other.source, stuck) as two,
@@ -352,7 +309,7 @@ async def test_closing_all_ends_every_viewer_and_closes_every_upstream(relays: R
     assert not relays.figures()
 
 
-async def test_figures_tell_what_a_stream_delivers(hasty: Relays, camera: Camera):
+async def test_figures_tell_what_a_stream_delivers(hasty: Relays, camera: MemoryCamera):
     with hasty.watch(1, "h264", camera.source, stuck) as viewer:
         await camera.opened.wait()
         camera.send(RATE + 2)
