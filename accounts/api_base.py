@@ -110,7 +110,7 @@ def error_response(
     body = {"error": sentence}
     if field:
         body["field"] = field
-    response = JsonResponse(body, status=status)
+    response = JsonResponse(body, status=status, json_dumps_params={"ensure_ascii": False})
     if status == 401:
         response["WWW-Authenticate"] = "Bearer"
     if retry_after is not None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
@@ -98,8 +99,10 @@ def redacted(value: Any, depth: int = 0) -> Any:
     """The value as plain JSON, with its secrets masked and its size bounded."""
     if isinstance(value, Secret):
         return str(value)
-    if value is None or isinstance(value, bool | int | float):
+    if value is None or isinstance(value, bool | int):
         return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
     if depth >= DEEPEST:
         return "…"
     if isinstance(value, Mapping):

@@ -57,7 +57,8 @@ def _came_from(request: HttpRequest) -> str:
     """Where to return to after signing in: the page, also when a part of it was asked for or something was sent."""
     if request.headers.get("HX-Request") == "true":
         current = urlsplit(request.headers.get("HX-Current-URL", ""))
-        return f"{current.path}?{current.query}" if current.query else current.path
+        path = f"/{current.path.lstrip('/')}"  # "//elsewhere" would lead there
+        return f"{path}?{current.query}" if current.query else path
     return request.get_full_path() if request.method in SAFE_METHODS else ""
 
 
@@ -68,7 +69,7 @@ def _turned_away(request: HttpRequest, policy: Policy) -> HttpResponse | None:
     user = request.user
     if not user.is_authenticated:
         back = _came_from(request)
-        query = f"?{urlencode({'next': back})}" if back.startswith("/") and back != "/" else ""
+        query = f"?{urlencode({'next': back})}" if back not in ("", "/") else ""
         return _redirect(request, resolve_url(settings.LOGIN_URL) + query)
     if allowed(user, policy):
         return None

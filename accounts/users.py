@@ -125,7 +125,10 @@ def update_user(
     if password is not None and actor is not None and actor.pk == user.pk:
         raise Problem(400, "Change your own password on your own page, where the present one is asked for.", "password")
     with _guarding_administrators():
-        user = User.objects.get(pk=user.pk)  # as it is now that nobody else can change it
+        try:
+            user = User.objects.get(pk=user.pk)  # as it is now that nobody else can change it
+        except User.DoesNotExist:
+            raise Problem(404, "This user has just been deleted by somebody else.") from None
         given = {
             "username": username,
             "full_name": full_name,
@@ -164,7 +167,7 @@ def set_grants(by: audit.By, user: User, grants: Iterable[GrantSpec]) -> None:
 def delete_user(by: audit.By, user: User) -> None:
     with _guarding_administrators():
         audit.record(by, "delete user", user)
-        user.delete()
+        User.objects.filter(pk=user.pk).delete()
 
 
 def change_own_password(request: HttpRequest, current: str, new: str) -> None:
