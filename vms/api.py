@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from itertools import islice
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
@@ -17,13 +18,15 @@ from django.urls import URLPattern, path
 from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI, Router
 from ninja.openapi.schema import OpenAPISchema
+from ninja.operation import Operation
 from redis.exceptions import ConnectionError as RedisAway
 from redis.exceptions import TimeoutError as RedisSlow
 
 from accounts.api import router as accounts_router
 from accounts.api_base import ErrorOut, StrictJson, error_of, error_response
 from accounts.guards import endpoint, machine
-from accounts.policy import Standing
+from accounts.policy import Policy, Standing
+from devices.api import router as devices_router
 
 SECURITY_SCHEMES = {
     "token": {"type": "http", "scheme": "bearer", "description": "An API token (POST tokens, or manage.py apitoken)."},
@@ -46,16 +49,16 @@ ERRORS = {
 }
 
 
-def _error_form(view: Callable[..., Any], allowed_methods: list[str]) -> Callable[..., Any]:
+def _error_form(view: Callable[..., Any], policies: dict[str, Policy]) -> Callable[..., Any]:
     """What the framework answers by itself, brought into the one form of errors."""
 
     def before(request: HttpRequest) -> HttpResponse | None:
         if "\x00" in request.path_info:
             return error_response(404, "There is nothing at this address.")
-        if request.method in allowed_methods:
+        if request.method in policies:
             return None
-        response = error_response(405, f"Here one can {' and '.join(allowed_methods)}, but not {request.method}.")
-        response["Allow"] = ", ".join(allowed_methods)
+        response = error_response(405, f"Here one can {' and '.join(policies)}, but not {request.method}.")
+        response["Allow"] = ", ".join(policies)
         return response
 
     wrapped: Any
@@ -70,6 +73,7 @@ def _error_form(view: Callable[..., Any], allowed_methods: list[str]) -> Callabl
         def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             return before(request) or view(request, *args, **kwargs)
 
+    wrapped.policies = policies
     return csrf_exempt(wrapped)  # the doors ask for it, of sessions only
 
 
@@ -82,14 +86,14 @@ class Api(NinjaAPI):
     def _get_urls(self) -> list[Any]:
         patterns: list[URLPattern] = []
         for bound in self._get_bound_routers():
-            found = list(bound.urls_paths(bound.prefix))
-            for pattern, view in zip(found, bound.path_operations.values(), strict=True):
-                methods = [method for operation in view.operations for method in operation.methods]
-                pattern.callback = _error_form(pattern.callback, methods)
-                pattern.callback.policies = {  # type: ignore[attr-defined]
+            found = bound.urls_paths(bound.prefix)  # one pattern per operation, path by path
+            for view in bound.path_operations.values():
+                policies = {
                     method: _policy_of(operation) for operation in view.operations for method in operation.methods
                 }
-                patterns.append(pattern)
+                for pattern in islice(found, len(view.operations)):
+                    pattern.callback = _error_form(pattern.callback, policies)
+                    patterns.append(pattern)
         return [*patterns, path("", unknown, name="api-root"), path("<path:rest>", unknown)]
 
     def get_openapi_schema(
@@ -116,11 +120,11 @@ class Api(NinjaAPI):
         return document
 
 
-def _policy_of(operation: Any) -> Any:
+def _policy_of(operation: Operation) -> Policy:
     policy = getattr(operation.view_func, "policy", None)
     if policy is None:
         raise ImproperlyConfigured(f"{operation.view_func.__qualname__} has no policy; use accounts.guards.endpoint.")
-    return policy
+    return policy  # type: ignore[no-any-return]
 
 
 api = Api(
@@ -155,3 +159,4 @@ def openapi(request: HttpRequest) -> dict[str, Any]:
 
 api.add_router("", shell)
 api.add_router("", accounts_router)
+api.add_router("", devices_router)

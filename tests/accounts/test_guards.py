@@ -37,7 +37,9 @@ def test_a_part_of_a_page_asked_for_by_a_stranger_sends_the_whole_page_to_the_si
     assert answer.headers["HX-Redirect"] == "/sign-in/?next=%2Fusers%2F%3Fpage%3D2"
 
 
-@pytest.mark.parametrize("url", ["//evil.test/", "https://evil.test/x", "javascript:alert(1)", "http://testserver//evil.test/"])
+@pytest.mark.parametrize(
+    "url", ["//evil.test/", "https://evil.test/x", "javascript:alert(1)", "http://testserver//evil.test/"]
+)
 def test_the_way_back_never_leads_to_another_site(db: None, client: Client, url: str) -> None:
     answer = client.get("/waits/", headers={"HX-Request": "true", "HX-Current-URL": url})
     assert "%2F%2F" not in answer.headers["HX-Redirect"]
