@@ -144,6 +144,8 @@ def change_device(by: By, device: Device, changes: Mapping[str, Any]) -> Device:
     for name, value in changed.items():
         setattr(device, name, value)
     _save(device, update_fields=list(changed))
+    if "name" in changed:  # a camera nobody renamed is called as its device
+        device.cameras.filter(name=before["name"]).update(name=device.name)
     audited = {
         name: [_plain(before[name]), _plain(value)]
         for name, value in changed.items()

@@ -63,15 +63,14 @@ class PovcamDriver(Driver):
             raise WrongAnswer(f"{gateway.address} does not answer as a POVCAM does. Check the address and the family.")
         basic = await _fields(gateway, cgi.GET_BASIC)
         mode = await _fields(gateway, cgi.GET_PRIORITY_MODE)
-        title = basic["cam_title"] or ""
         return Identity(
             model=info["NAME"] or None,
             serial=info["SERIAL"] or None,
             mac=info["MAC"].replace("-", ":").upper()[:17] if info["MAC"] else None,
             firmware=info["VERSION"] or None,
-            cameras={1: title or self.device.name},
+            cameras={1: self.device.name},
             facts={
-                "title": title,
+                "title": basic["cam_title"],
                 "priority_mode": mode["priority_mode"],
                 "audio_on": {"in": True, "off": False}.get((info["aEnable"] or "").lower()),
                 "streams": {name: _stream_facts(info, name) for name in MODES},

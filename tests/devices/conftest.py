@@ -1,0 +1,136 @@
+"""A device row that needs no database, a simulated device in a process of its own, and a tiny HTTP device whose answers
+a test scripts."""
+
+import asyncio
+import contextlib
+import json
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import redis
+from django.conf import settings
+
+from devices.models import Device, Site
+
+USER, PASSWORD = "admin", "a password of the device"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Simulator:
+    port: int
+    process: subprocess.Popen[bytes]
+
+    def side_door(self, name: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/_sim/{name}", data=data)
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            return dict(json.load(answer))
+
+    @property
+    def violations(self) -> list[Any]:
+        return list(self.side_door("violations")["violations"])
+
+    @property
+    def sessions(self) -> list[dict[str, Any]]:
+        return list(self.side_door("sessions")["sessions"])
+
+    @property
+    def targets(self) -> list[str]:
+        """What it was asked, without the questions it answered with a challenge."""
+        return [each["target"] for each in self.side_door("requests")["requests"] if each["status"] != 401]
+
+
+@pytest.fixture
+def start_simulator() -> Iterator[Callable[..., Simulator]]:
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start(*options: str) -> Simulator:
+        port = free_port()
+        command = [sys.executable, "-m", "simulators", "povcam", "--port", str(port), "--control"]
+        command += ["--user", USER, "--password", PASSWORD, "--seed", "7", *options]
+        process = subprocess.Popen(command, cwd=settings.BASE_DIR, stdout=subprocess.DEVNULL)
+        running.append(process)
+        deadline = time.monotonic() + 20
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                return Simulator(port, process)
+            assert process.poll() is None, "the simulator ended"
+            assert time.monotonic() < deadline, "the simulator did not start"
+            time.sleep(0.05)
+
+    yield start
+    for process in running:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture
+def simulator(start_simulator: Callable[..., Simulator]) -> Simulator:
+    return start_simulator("--user-auth")
+
+
+def unsaved_device(port: int, **fields: Any) -> Device:
+    """A row as the gateway and drivers need it; they never touch the database."""
+    values = {"username": USER, "password": PASSWORD, "options": {}, "name": "Gate", "family": "povcam"} | fields
+    return Device(pk=fields.pop("pk", 1), host="127.0.0.1", port=port, **{k: v for k, v in values.items() if k != "pk"})
+
+
+@pytest.fixture
+def device(simulator: Simulator, redis_client: redis.Redis) -> Device:
+    return unsaved_device(simulator.port)
+
+
+@pytest.fixture
+def saved_device(simulator: Simulator, redis_client: redis.Redis, db: None) -> Device:
+    row = unsaved_device(simulator.port)
+    row.pk = None
+    row.site = Site.objects.create(name="Yard")
+    row.save()
+    return row
+
+
+@dataclass
+class Scripted:
+    """An HTTP device that answers what the test says and keeps the exact bytes it was sent."""
+
+    port: int = 0
+    requests: list[bytes] = field(default_factory=list)
+    answers: list[bytes | Callable[[bytes], bytes]] = field(default_factory=list)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            request = await reader.readuntil(b"\r\n\r\n")
+            self.requests.append(request)
+            answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+            writer.write(answer(request) if callable(answer) else answer)
+            await writer.drain()
+        writer.close()
+
+
+def http(status: int, body: str = "", *headers: str) -> bytes:
+    lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body.encode())}", *headers, "", body]
+    return "\r\n".join(lines).encode()
+
+
+@pytest.fixture
+async def scripted(redis_client: redis.Redis) -> AsyncIterator[Scripted]:
+    device = Scripted()
+    server = await asyncio.start_server(device.serve, "127.0.0.1", 0)
+    device.port = server.sockets[0].getsockname()[1]
+    device.answers = [http(200, "a=1\r\n")]
+    yield device
+    server.close()
+    await server.wait_closed()

@@ -1,0 +1,229 @@
+"""Every verb of the driver against the strict simulator, over real sockets, with nothing for it to complain about."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from devices import uids
+from devices.errors import Busy, DeviceError, NotSupported, Refused, WrongAnswer
+from devices.families import driver_for
+from devices.families.base import Stream
+from devices.gateway import Gateway
+from devices.models import Camera, Device
+from tests.devices.conftest import Scripted, Simulator, http, unsaved_device
+
+
+@pytest.fixture
+def rtp_socket() -> Iterator[socket.socket]:
+    """Bound to an even port, as RTP wants it."""
+    for port in range(45000, 46000, 2):
+        receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        with contextlib.suppress(OSError):
+            receiver.bind(("127.0.0.1", port))
+            receiver.setblocking(False)
+            break
+        receiver.close()
+    yield receiver
+    receiver.close()
+
+
+async def packets(receiver: socket.socket, count: int) -> list[bytes]:
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(15):
+        return [await loop.sock_recv(receiver, 2048) for _ in range(count)]
+
+
+async def test_it_tells_who_it_is(device: Device, simulator: Simulator) -> None:
+    identity = await driver_for(device).identify(Gateway(device))
+    assert identity.model
+    assert identity.model.startswith("AG-")
+    assert identity.serial
+    assert identity.firmware
+    assert identity.mac
+    assert len(identity.mac.split(":")) == 6
+    assert list(identity.cameras) == [1]
+    assert identity.facts["streams"]["h264"]["width"] in (640, 1280, 1920, 3840)
+    assert simulator.violations == []
+
+
+async def test_it_tells_how_it_is(device: Device, simulator: Simulator) -> None:
+    health = await driver_for(device).health(Gateway(device))
+    assert health.facts["activity"] in ("imaging", "recording")
+    assert isinstance(health.facts["recording"], bool)
+    assert [card["slot"] for card in health.facts["cards"]] == [1, 2]
+    assert health.problems == []
+    assert simulator.violations == []
+
+
+async def test_it_sends_pictures_while_a_session_is_open_and_not_after(
+    device: Device, simulator: Simulator, rtp_socket: socket.socket
+) -> None:
+    driver = driver_for(device)
+    device.status = (await driver.identify(Gateway(device))).facts
+    stream = driver.streams(Camera(device=device, number=1))[0]
+    port = rtp_socket.getsockname()[1]
+    async with driver.rtp_session(Gateway(device), stream, port=port) as session:
+        received = await packets(rtp_socket, 20)
+        assert all(packet[0] >> 6 == 2 for packet in received), "RTP version 2"
+        assert session.port == port
+        assert not session.lost.is_set()
+        assert [lease.port for lease in await uids.leases()] == [port]
+        assert [each["streaming"]["port"] for each in simulator.sessions] == [port]
+    assert simulator.sessions == []
+    assert await uids.leases() == []
+    assert simulator.violations == []
+
+
+async def test_start_and_stop_name_the_same_port_and_uid(
+    device: Device, simulator: Simulator, rtp_socket: socket.socket
+) -> None:
+    driver = driver_for(device)
+    port = rtp_socket.getsockname()[1]
+    async with driver.rtp_session(Gateway(device), Stream("h264_2", "h264", None, None, None, "rtp"), port=port):
+        await packets(rtp_socket, 1)
+    getuid, start, stop = simulator.targets
+    assert getuid == "/cgi-bin/getuid?FILE=2&vcodec=h264_2&reply=info"
+    assert start.startswith(f"/cgi-bin/h264?my_port={port}&connect=start&protocol=rtp&UID=")
+    assert start.endswith("&stream=2")
+    assert stop == start.replace("connect=start", "connect=stop")
+    assert simulator.violations == []
+
+
+async def test_a_running_stream_is_kept_alive(device: Device, simulator: Simulator, rtp_socket: socket.socket) -> None:
+    driver = driver_for(device)
+    stream = Stream("h264", "h264", None, None, None, "rtp")
+    async with driver.rtp_session(Gateway(device), stream, port=rtp_socket.getsockname()[1]):
+        (lease,) = await uids.leases()
+        await driver.keep_alive(Gateway(device), lease)
+        assert simulator.targets[-1] == f"/cgi-bin/keep_alive?mode=h.264&protocol=rtp&UID={lease.uid}&stream=1"
+    assert simulator.violations == []
+
+
+async def test_a_cancelled_viewer_leaves_nothing_behind(
+    device: Device, simulator: Simulator, rtp_socket: socket.socket
+) -> None:
+    driver = driver_for(device)
+    stream = Stream("h264", "h264", None, None, None, "rtp")
+    opened = asyncio.Event()
+
+    async def watch() -> None:
+        async with driver.rtp_session(Gateway(device), stream, port=rtp_socket.getsockname()[1]):
+            opened.set()
+            await asyncio.sleep(3600)
+
+    viewer = asyncio.create_task(watch())
+    await asyncio.wait_for(opened.wait(), 15)
+    viewer.cancel()
+    await asyncio.wait([viewer])
+    assert await uids.leases() == []
+    assert any("connect=stop" in target for target in simulator.targets)
+    assert simulator.violations == []
+
+
+# --- What only a scripted device does ---------------------------------------------------------------------------------
+GETINFO = http(200, "MAC=A8-13-74-BF-40-FD\r\nSERIAL=L6TQD0048\r\nVERSION=V2.10\r\nNAME=AG-UCK20\r\nMaxfps=\r\n")
+
+
+@pytest.mark.parametrize(
+    "silence", [http(204), http(200, ""), http(403), http(404)], ids=["204", "empty", "403", "404"]
+)
+async def test_a_recorder_silent_in_playback_or_standby_is_well(scripted: Scripted, silence: bytes) -> None:
+    scripted.answers = [silence, http(200, "priority_mode=rec_pb\r\n")]
+    health = await driver_for(unsaved_device(scripted.port)).health(Gateway(unsaved_device(scripted.port)))
+    assert health.facts == {"activity": "playback or standby", "priority_mode": "rec_pb"}
+    assert health.problems == []
+
+
+async def test_a_card_in_error_degrades_the_device(scripted: Scripted) -> None:
+    scripted.answers = [http(200, "rec=off\r\nsd_insert=on\r\nsd_error=on\r\nsd_rem=-----\r\n")]
+    device = unsaved_device(scripted.port)
+    health = await driver_for(device).health(Gateway(device))
+    assert health.problems == ["The card in slot 1 reports an error."]
+    assert health.facts["cards"][0]["free_gb"] is None
+    assert health.facts["cards"][1]["inserted"] is None, "a card slot the device does not speak of is unknown"
+
+
+async def test_something_else_at_the_address_is_not_taken_for_a_povcam(scripted: Scripted) -> None:
+    scripted.answers = [http(200, "<html><body>It works!</body></html>")]
+    device = unsaved_device(scripted.port)
+    with pytest.raises(WrongAnswer, match="does not answer as a POVCAM"):
+        await driver_for(device).identify(Gateway(device))
+
+
+async def test_missing_and_empty_values_are_null(scripted: Scripted) -> None:
+    scripted.answers = [GETINFO, http(200, ""), http(200, "")]
+    device = unsaved_device(scripted.port)
+    identity = await driver_for(device).identify(Gateway(device))
+    assert identity.mac == "A8:13:74:BF:40:FD"
+    assert identity.facts["streams"]["h264"] == {
+        "transmits": None,
+        "width": None,
+        "max_fps": None,
+        "bitrate": None,
+        "quality": None,
+        "delivery": None,
+    }
+    assert identity.facts["priority_mode"] is None
+
+
+H264 = Stream("h264", "h264", None, None, None, "rtp")
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (http(204), NotSupported),
+        (http(200, "Access Limit"), Busy),
+        (http(200, "UID=-1\r\n"), Busy),
+        (http(200, "nothing of use"), WrongAnswer),
+        (http(200, "UID=5\r\nsDelivery=multi\r\n"), NotSupported),
+        (http(503), Busy),
+    ],
+    ids=["204", "limit", "minus one", "no uid", "multicast", "503"],
+)
+async def test_a_refused_uid_starts_nothing(scripted: Scripted, answer: bytes, error: type[DeviceError]) -> None:
+    scripted.answers = [answer]
+    device = unsaved_device(scripted.port)
+    with pytest.raises(error):
+        async with driver_for(device).rtp_session(Gateway(device), H264, port=40000):
+            pytest.fail("a session without a UID")
+    assert len(scripted.requests) == 1
+    assert await uids.leases() == []
+
+
+async def test_a_uid_in_the_form_of_the_web_page_is_read(scripted: Scripted) -> None:
+    scripted.answers = [http(200, "{UID:263,ImageFormat:'h264',sDelivery:\"uni\"}"), http(204)]
+    device = unsaved_device(scripted.port)
+    async with driver_for(device).rtp_session(Gateway(device), H264, port=40000):
+        pass
+    assert b"my_port=40000&connect=start&protocol=rtp&UID=263&stream=1 " in scripted.requests[1]
+    assert b"my_port=40000&connect=stop&protocol=rtp&UID=263&stream=1 " in scripted.requests[2]
+
+
+async def test_a_start_the_device_refused_is_not_stopped(scripted: Scripted) -> None:
+    scripted.answers = [http(200, "UID=263\r\n"), http(403)]
+    device = unsaved_device(scripted.port)
+    with pytest.raises(Refused):
+        async with driver_for(device).rtp_session(Gateway(device), H264, port=40000):
+            pytest.fail("the start was refused")
+    assert len(scripted.requests) == 2
+    assert await uids.leases() == []
+
+
+def test_without_h264_2_in_rec_pb_priority() -> None:
+    streams = {"h264": {"width": 1920, "max_fps": 60}, "h264_2": {"width": 640, "max_fps": 30}}
+    device = unsaved_device(80, status={"priority_mode": "rec_pb", "streams": streams})
+    assert driver_for(device).streams(Camera(device=device)) == [Stream("h264", "h264", 1920, 1080, 60, "rtp")]
+    device.status["priority_mode"] = "ip"
+    assert [each.id for each in driver_for(device).streams(Camera(device=device))] == ["h264", "h264_2"]
+
+
+@pytest.mark.parametrize(("body", "error"), [("ER1:x", Refused), ("Er3", Refused), ("ErrorNo=3\r\n", Busy)])
+async def test_an_error_under_200_ok_is_an_error(scripted: Scripted, body: str, error: type[DeviceError]) -> None:
+    scripted.answers = [http(200, body)]
+    device = unsaved_device(scripted.port)
+    with pytest.raises(error):
+        await driver_for(device).identify(Gateway(device))
