@@ -3,11 +3,15 @@ that the supervisor and the web process do not pay for it at import."""
 
 import os
 import threading
+import warnings
 
 from celery import Celery
 from celery.signals import worker_shutting_down
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vms.settings")
+
+# Said by `manage.py doctor` instead, in one line.
+warnings.filterwarnings("ignore", message="You're running the worker with superuser privileges")
 
 app = Celery("vms")
 app.config_from_object("django.conf:settings", namespace="CELERY")

@@ -166,6 +166,8 @@ def check_media() -> Iterator[Finding]:
 
 
 def check_safety() -> Iterator[Finding]:
+    if os.getuid() == 0:
+        yield Finding("note", "safety", "this runs as root and need not: make a user for it.")
     if settings.DEBUG:
         yield Finding("problem", "safety", "DEBUG is on: error pages show internals. Unset DEBUG.")
     if "*" in settings.ALLOWED_HOSTS:

@@ -32,6 +32,7 @@ CLOCK_JUMP = 2.0  # seconds; time servers slew smaller errors away
 CLOCK_REMEMBERED = 600.0
 WATCH_EVERY = 5.0
 FRESH = 1.0
+STARTED, STARTING = time.monotonic(), 20.0  # a worker that is not there yet is no news while all of it starts
 
 _redis = redis.Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1)
 
@@ -150,6 +151,7 @@ class Board:
 
     checks: dict[str, Callable[[], str | None]]
     found: dict[str, str] = field(default_factory=dict)
+    told: set[str] = field(default_factory=set)
     checked: float = -1e9
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -164,10 +166,12 @@ class Board:
     def report(self, found: dict[str, str]) -> None:
         """Say in the log what begins and what ends, not what merely goes on."""
         for name, sentence in found.items():
-            if name not in self.found:
+            if name not in self.told and not (name == "worker" and time.monotonic() - STARTED < STARTING):
                 log.error(sentence)
-        for name in self.found.keys() - found.keys():
+                self.told.add(name)
+        for name in self.told - found.keys():
             log.info("%s: well again", name)
+        self.told &= found.keys()
 
 
 clock = Clock()

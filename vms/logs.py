@@ -14,6 +14,8 @@ from typing import Any
 # Set at the door (middleware, consumers, tasks): {"request": "5f3c…"} or {"task": "…"}.
 context: ContextVar[dict[str, str] | None] = ContextVar("log_context", default=None)
 
+PROBES = ("/healthz", "/readyz")
+
 _STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "context", "taskName"}
 # Secrets as they stand in URLs, headers and exception texts. A UID opens a recorder as well as a password does.
 _SECRETS = re.compile(
@@ -31,6 +33,13 @@ class Context(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         record.context = context.get() or {}
         return True
+
+
+class NotProbes(logging.Filter):
+    """Whoever asks `/readyz` gets its answer; the log tells what is wrong itself (vms.health), once."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return getattr(getattr(record, "request", None), "path", None) not in PROBES
 
 
 def _extras(record: logging.LogRecord) -> dict[str, Any]:

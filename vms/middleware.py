@@ -61,7 +61,8 @@ class RequestContext(_Middleware):
         response["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]
         took = time.perf_counter() - request.began  # type: ignore[attr-defined]
         # Changes, failures and slowness are worth a line; a wall that looks at pages all day is not.
-        if request.method not in ("GET", "HEAD", "OPTIONS") or response.status_code >= 500 or took > SLOW:
+        noteworthy = request.method not in ("GET", "HEAD", "OPTIONS") or response.status_code >= 500 or took > SLOW
+        if noteworthy and request.path not in logs.PROBES:
             level = logging.ERROR if response.status_code >= 500 else logging.INFO
             log.log(level, "%s %s %d %.0f ms", request.method, request.path, response.status_code, took * 1000)
 

@@ -116,6 +116,7 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "accounts:sign-in"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "accounts:sign-in"
+CSRF_FAILURE_VIEW = "vms.pages.csrf_failure"
 # A wall is never logged out for want of clicks: accounts.middleware renews a session past half its life, and every open
 # page asks for something more often than that.
 SESSION_COOKIE_AGE = 14 * 24 * 3600
@@ -134,7 +135,6 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000
 # --- Pages ------------------------------------------------------------------------------------------------------------
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STATIC_ROOT = DATA_DIR / "static"
 WHITENOISE_USE_FINDERS = True  # served straight from static/: nothing to collect before the first start
 USE_TZ = True
 TIME_ZONE = "UTC"
@@ -174,7 +174,7 @@ LOG_LEVEL = env.text("LOG_LEVEL", "INFO").upper()
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"context": {"()": "vms.logs.Context"}},
+    "filters": {"context": {"()": "vms.logs.Context"}, "probes": {"()": "vms.logs.NotProbes"}},
     "formatters": {"line": {"()": "vms.logs.LineFormatter"}, "json": {"()": "vms.logs.JsonFormatter"}},
     "handlers": {
         "out": {
@@ -185,6 +185,7 @@ LOGGING = {
     },
     "root": {"handlers": ["out"], "level": LOG_LEVEL},
     "loggers": {
+        "django.request": {"filters": ["probes"]},
         "httpx": {"level": "WARNING"},
         "httpcore": {"level": "WARNING"},
         "axes": {"level": "WARNING"},

@@ -44,6 +44,12 @@ UNUSABLE = 78  # exit status of a part that says: starting me again will not hel
 LONGEST_LINE = 16 * 1024
 ROOT = Path(__file__).resolve().parent.parent
 
+REDIS_NOISE = (
+    *("oO0OoO0OoO0Oo", "Redis version=", "Configuration loaded", "Server initialized", "Memory overcommit", "bye bye"),
+    *("Received SIGTERM", "User requested shutdown"),
+)
+WORKER_NOISE = ("Warm shutdown",)
+
 # Stopping: these together stay below the promised 10 s.
 STOP_DEVICES_USERS, STOP_SIMULATORS, STOP_REDIS, KILL_WAIT = 5.0, 1.5, 1.5, 1.0
 
@@ -58,6 +64,7 @@ class Part:
 
     name: str
     command: list[str]
+    noise: tuple[str, ...] = ()  # lines with one of these say nothing to anybody
     stop_signal: int = signal.SIGTERM
     wanted: Callable[[], bool] = lambda: True
     process: asyncio.subprocess.Process | None = None
@@ -213,13 +220,13 @@ class Supervisor:
         log_level = ["--loglevel", "WARNING"]
         parts = []
         if self.embedded:
-            parts.append(Part("redis", tools.redis_server_command(self.data)))
+            parts.append(Part("redis", tools.redis_server_command(self.data), noise=REDIS_NOISE))
         for index in range(self.options.workers):
             name = "web" if index == 0 else f"web-{index + 1}"
             parts.append(Part(name, [python, "-m", "vms.web", "--fd", fd, *(["--prepare"] if index == 0 else [])]))
         queues = ["--queues", "default,poll,uids,jobs", "--concurrency", "2"]
         worker = [*celery, "worker", *queues, "--without-gossip", "--without-mingle", *log_level]
-        parts.append(Part("worker", worker))
+        parts.append(Part("worker", worker, noise=WORKER_NOISE))
         parts.append(Part("beat", [*celery, "beat", "--pidfile", "", *log_level]))
         parts.append(Part("intake", [python, "-m", "recordings.intake"]))
         demo = self.data / "demo.json"
@@ -260,9 +267,13 @@ class Supervisor:
             if len(rest) > LONGEST_LINE:
                 lines, rest = [*lines, rest], b""
             for line in lines:
-                self.log.say(part.name, line.decode(errors="replace").rstrip())
-        if rest.strip():
-            self.log.say(part.name, rest.decode(errors="replace").rstrip())
+                self.say(part, line)
+        self.say(part, rest)
+
+    def say(self, part: Part, line: bytes) -> None:
+        text = line.decode(errors="replace").rstrip()
+        if text and not any(each in text for each in part.noise):
+            self.log.say(part.name, text)
 
     async def keep(self, part: Part) -> None:
         """Run this part as long as it is wanted, starting it again when it ends."""
