@@ -195,6 +195,9 @@ class GuardedConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             raise
         except SocketRefused as refused:
             await self.refuse(refused.code, refused.sentence)
+        except OSError as error:  # what servers raise when the client has gone meanwhile
+            log.info("A socket's client went away: %r", error)
+            await self._leave_once()
         except Exception:
             log.exception("A socket failed")
             await self.refuse(OUR_FAULT, "Something went wrong on our side; the log tells more.")
