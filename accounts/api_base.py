@@ -55,7 +55,11 @@ def left_out(**kwargs: Any) -> Any:
 
     For PATCH bodies (`body.dict(exclude_unset=True)` has what was sent) and for answers with fields that come and go.
     """
-    return Field(None, json_schema_extra=lambda schema: schema.pop("default", None), **kwargs)  # type: ignore[call-overload]
+
+    def without_default(schema: dict[str, Any]) -> None:
+        schema.pop("default", None)
+
+    return Field(None, json_schema_extra=without_default, **kwargs)
 
 
 def _moment(value: Any) -> Any:
@@ -264,7 +268,8 @@ class StrictJson(Parser):
         for key, values in data.lists():
             for value in values:
                 if isinstance(value, str) and not _storable(key + value):
-                    raise Problem(400, f"«{key[:100]}» has a character that cannot be stored.".replace("\x00", "�"))
+                    name = key[:100].encode(errors="replace").decode().replace("\x00", "?")
+                    raise Problem(400, f"«{name}» has a character that cannot be stored.", name)
             if len(values) > 1 and key not in list_fields:
                 raise Problem(400, f"«{key[:100]}» stands twice in the address.", key[:100])
         return super().parse_querydict(data, list_fields, request)

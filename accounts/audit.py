@@ -214,7 +214,11 @@ def csv_chunks(entries: AuditQuerySet) -> Iterator[str]:
 
 async def acsv_chunks(entries: AuditQuerySet) -> AsyncIterator[str]:
     chunks = csv_chunks(entries)
-    while (chunk := await sync_to_async(next)(chunks, None)) is not None:
+
+    def next_chunk() -> str | None:
+        return next(chunks, None)
+
+    while (chunk := await sync_to_async(next_chunk)()) is not None:
         yield chunk
 
 

@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from accounts.grants import EVERYTHING, GrantSpec
 from accounts.models import AuditEntry, Grant, Role, User
-from accounts.problems import Problem
 from accounts.passwords import LONGEST_PASSWORD
+from accounts.problems import Problem
 
 EVERYWHERE, CHOSEN = "everything", "chosen"
 

@@ -148,7 +148,7 @@ class AuditQuerySet(models.QuerySet["AuditEntry"]):
 
     def discard(self) -> int:
         """For accounts.audit.forget_before alone, which records that it was done."""
-        return self._raw_delete(self.db)  # type: ignore[attr-defined, no-any-return]
+        return self._raw_delete(self.db)
 
 
 class AuditEntry(models.Model):

@@ -82,7 +82,16 @@ def unknown(request: HttpRequest, rest: str = "") -> HttpResponse:
     return error_response(404, "There is nothing at this address. /api/v1/openapi.json lists what there is.")
 
 
+def _answer_error(request: HttpRequest, error: Exception) -> HttpResponse:
+    if isinstance(error, RedisAway | RedisSlow):
+        return error_response(503, "Redis cannot be reached, and this needs it. Try again in a moment.", retry_after=5)
+    return error_of(error)
+
+
 class Api(NinjaAPI):
+    def set_default_exception_handlers(self) -> None:
+        self.exception_handler(Exception)(_answer_error)
+
     def _get_urls(self) -> list[Any]:
         patterns: list[URLPattern] = []
         for bound in self._get_bound_routers():
@@ -137,16 +146,6 @@ api = Api(
     parser=StrictJson(),
 )
 
-
-@api.exception_handler(Exception)
-def _answer_error(request: HttpRequest, error: Exception) -> HttpResponse:
-    if isinstance(error, RedisAway | RedisSlow):
-        return error_response(503, "Redis cannot be reached, and this needs it. Try again in a moment.", retry_after=5)
-    return error_of(error)
-
-
-for handled in list(api._exception_handlers):
-    api.add_exception_handler(handled, _answer_error)
 
 shell = Router()
 

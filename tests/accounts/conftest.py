@@ -7,8 +7,7 @@ from pytest_django.fixtures import Settings
 
 from accounts.models import Grant, Role, User
 from devices.models import Camera, Device, Site
-
-PASSWORD = "a good long password"
+from tests.accounts.people import PASSWORD
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ from pytest_django.fixtures import Settings
 from accounts import signin, users
 from accounts.models import AuditEntry, Role, User
 from accounts.problems import Problem
-from tests.accounts.conftest import PASSWORD
+from tests.accounts.people import PASSWORD
 
 
 @pytest.fixture(autouse=True)

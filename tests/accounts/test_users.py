@@ -13,7 +13,7 @@ from accounts.grants import EVERYTHING, GrantSpec, grants_of
 from accounts.models import AuditEntry, Role, User
 from accounts.problems import LastAdministrator, Problem
 from devices.models import Camera
-from tests.accounts.conftest import PASSWORD
+from tests.accounts.people import PASSWORD
 
 
 def test_a_user_is_made_with_role_grants_and_an_entry_in_the_audit(
