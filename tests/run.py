@@ -65,7 +65,7 @@ def find_browser() -> str | None:
 
 def postgres_programs() -> Path | None:
     if path := shutil.which("initdb"):
-        return Path(path).parent
+        return Path(path).resolve().parent  # beside initdb, also where PATH has only links
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[4]))
     return found[-1].parent if found else None
 
