@@ -49,11 +49,15 @@ def shared() -> aioredis.Redis:
     return client
 
 
-@lru_cache(maxsize=1)
 def shared_sync() -> redis.Redis:
     """The client for threads; safe across forks, since its pool notices them."""
+    return _sync_client(settings.REDIS_URL)
+
+
+@lru_cache(maxsize=2)
+def _sync_client(url: str) -> redis.Redis:
     return redis.Redis.from_url(
-        settings.REDIS_URL,
+        url,
         decode_responses=True,
         socket_connect_timeout=_CONNECT_SECONDS,
         socket_timeout=_ANSWER_SECONDS,

@@ -46,8 +46,7 @@ _PORTS = {"http": 80, "https": 443}
 
 # --- Sites ------------------------------------------------------------------------------------------------------------
 def add_site(by: By, name: str) -> Site:
-    user = _user(by)
-    if user is not None and not all(reach.everything for reach in reaches(user)):
+    if not _reaches_everything(_user(by)):
         raise PermissionDenied("Only who may reach everything may add a site.")
     name = _name(name, "name")
     try:
@@ -60,18 +59,23 @@ def add_site(by: By, name: str) -> Site:
 
 
 def _site(by: By, site: int | str | None) -> Site:
-    """The site meant by id or name; without either the only one there is, or the default one."""
+    """The site meant by id or name; without either, the default one or the only one there is."""
     user = _user(by)
     visible = Site.objects.all() if user is None else Site.objects.visible_to(user)
     if site is None:
-        found = visible.filter(name=DEFAULT_SITE).first() or (visible.get() if visible.count() == 1 else None)
-        if found is None and visible.exists():
-            raise Problem(400, f"Say which site the device belongs to, or add one named {DEFAULT_SITE}.", "site")
+        own = list(visible.exclude(devices__simulated=True))  # nobody means the demo's
+        found = next((each for each in own if each.name == DEFAULT_SITE), own[0] if len(own) == 1 else None)
+        if found is None and not _reaches_everything(user):
+            raise Problem(400, "Say which site the device belongs to.", "site")
         return _in_reach(by, found or add_site(by, DEFAULT_SITE))
     found = visible.filter(pk=site).first() if isinstance(site, int) else visible.filter(name=site).first()
     if found is None:
         raise Problem(400, f"There is no site {site}.", "site")
     return _in_reach(by, found)
+
+
+def _reaches_everything(user: Someone | None) -> bool:
+    return user is None or all(reach.everything for reach in reaches(user))
 
 
 def _in_reach(by: By, site: Site) -> Site:

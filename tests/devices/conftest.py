@@ -12,11 +12,13 @@ import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import pytest
 import redis
 from django.conf import settings
 
+from devices import coordination
 from devices.models import Device, Site
 
 USER, PASSWORD = "admin", "a password of the device"
@@ -100,6 +102,13 @@ def saved_device(simulator: Simulator, redis_client: redis.Redis, db: None) -> D
     row.site = Site.objects.create(name="Yard")
     row.save()
     return row
+
+
+@pytest.fixture
+def redis_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients made from here on find nobody at the address of Redis."""
+    monkeypatch.setattr(settings, "REDIS_URL", f"unix://{settings.DATA_DIR}/nobody.sock")
+    monkeypatch.setattr(coordination, "_clients", WeakKeyDictionary())
 
 
 @dataclass

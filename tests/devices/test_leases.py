@@ -5,7 +5,6 @@ import redis
 
 from devices import leases
 from devices.errors import NoCoordination
-from tests.devices.test_gateway import nowhere
 
 
 async def test_one_holder_at_a_time(redis_client: redis.Redis) -> None:
@@ -54,7 +53,6 @@ async def test_the_number_grows_even_when_the_clock_jumps_back(redis_client: red
     assert lease.fence == ahead + 1
 
 
-async def test_without_redis_nobody_is_told_to_be_the_holder(monkeypatch: pytest.MonkeyPatch) -> None:
-    nowhere(monkeypatch)
+async def test_without_redis_nobody_is_told_to_be_the_holder(redis_away: None) -> None:
     with pytest.raises(NoCoordination):
         await leases.take("stream:1", "web-1", 10)

@@ -1,0 +1,154 @@
+"""The demo fleet: made on a first start, spoken to as real devices, gone with one click."""
+
+import json
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from django.conf import settings
+from django.test import Client
+
+from accounts.models import AuditEntry, Grant, Role, User
+from accounts.problems import Problem
+from devices import demo, fleet
+from devices.models import Device, Site
+from tests.devices.conftest import free_port
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _own_data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, redis_client: redis.Redis) -> None:
+    monkeypatch.setattr(settings, "DATA_DIR", tmp_path)
+    monkeypatch.setattr(demo, "FIRST_PORT", free_port())
+    monkeypatch.setattr(demo, "LAST_PORT", 65535)
+
+
+def written() -> list[dict[str, Any]]:
+    return list(json.loads(demo.path().read_text())["devices"])
+
+
+def test_it_is_rows_and_a_file_nobody_else_may_read() -> None:
+    devices = demo.create_demo_fleet()
+    assert [device.name for device in devices] == ["Demo entrance", "Demo yard"]
+    assert all(device.simulated and device.site.name == "Demo" for device in devices)
+    assert stat.S_IMODE(demo.path().stat().st_mode) == 0o600
+    for device, entry in zip(devices, written(), strict=True):
+        assert entry.pop("password") == device.password.reveal() != ""
+        assert entry.pop("seed") > 0
+        assert entry == {
+            "family": "povcam",
+            "host": "127.0.0.1",
+            "port": device.port,
+            "user": "admin",
+            "name": device.name,
+        }
+    assert len({entry["port"] for entry in written()}) == 2
+    with pytest.raises(Problem, match="there already"):
+        demo.create_demo_fleet()
+
+
+def test_it_goes_without_a_trace() -> None:
+    demo.create_demo_fleet()
+    real = fleet.add_device(None, family="povcam", host="192.168.0.10")
+    assert demo.remove_demo_fleet() == 2
+    assert list(Device.objects.all()) == [real]
+    assert not demo.path().exists()
+    assert not Site.objects.filter(name="Demo").exists()
+    assert demo.remove_demo_fleet() == 0
+
+
+def test_a_site_that_is_used_otherwise_stays() -> None:
+    demo.create_demo_fleet()
+    fleet.add_device(None, family="povcam", host="192.168.0.10", site="Demo")
+    demo.remove_demo_fleet()
+    assert Site.objects.filter(name="Demo").exists()
+
+
+def test_a_port_taken_by_somebody_else_is_left_to_them() -> None:
+    first, second = demo.create_demo_fleet()
+    with socket.create_server(("127.0.0.1", first.port)):
+        demo.refresh_demo_ports()
+        taken, kept = first.port, second.port
+        first.refresh_from_db()
+        second.refresh_from_db()
+    assert first.port != taken
+    assert second.port == kept
+    assert [entry["port"] for entry in written()] == [first.port, second.port]
+
+
+@pytest.fixture
+def simulators() -> Iterator[Callable[[], None]]:
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start() -> None:
+        command = [sys.executable, "-m", "simulators", "fleet", "--config", str(demo.path())]
+        running.append(subprocess.Popen(command, cwd=settings.BASE_DIR, stdout=subprocess.DEVNULL))
+        deadline = time.monotonic() + 20
+        for entry in written():
+            while True:
+                try:
+                    socket.create_connection(("127.0.0.1", entry["port"]), 1).close()
+                    break
+                except OSError:
+                    assert time.monotonic() < deadline, "the simulators did not start"
+                    time.sleep(0.05)
+
+    yield start
+    for process in running:
+        process.terminate()
+        process.wait(10)
+
+
+def test_a_port_where_our_simulator_runs_is_kept(simulators: Callable[[], None]) -> None:
+    devices = demo.create_demo_fleet()
+    simulators()
+    demo.refresh_demo_ports()
+    ports = [device.port for device in devices]
+    assert list(Device.objects.order_by("pk").values_list("port", flat=True)) == ports
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_simulated_devices_answer_as_rows_say(simulators: Callable[[], None], client: Client) -> None:
+    devices = demo.create_demo_fleet()
+    simulators()
+    user = User.objects.create_user("ann", None, role=Role.ADMIN)
+    Grant.objects.create(user=user)
+    client.force_login(user, "django.contrib.auth.backends.ModelBackend")
+    for device in devices:
+        answer = client.get(f"/api/v1/devices/{device.pk}")
+        assert answer.status_code == 200
+    from devices import loop, polling
+
+    outcomes = loop.run(polling.look_at_all(devices, {}), 60)
+    assert [outcome.error for outcome in outcomes] == [None, None]
+
+
+@pytest.mark.parametrize(("role", "status"), [(Role.VIEWER, 403), (Role.OPERATOR, 403), (Role.ADMIN, 302)])
+def test_who_may_add_and_remove_it(client: Client, role: Role, status: int) -> None:
+    user = User.objects.create_user("ann", None, role=role)
+    Grant.objects.create(user=user)
+    client.force_login(user, "django.contrib.auth.backends.ModelBackend")
+    assert client.post("/demo/add/").status_code == status
+    assert demo.exists() == (status == 302)
+    assert client.get("/demo/add/").status_code in (403, 405)
+    assert client.post("/demo/remove/").status_code == status
+    assert not demo.exists()
+    if status == 302:
+        done = AuditEntry.objects.values_list("action", flat=True)
+        assert {"add device", "remove device"} <= set(done)
+
+
+def test_an_administrator_of_one_site_may_not(client: Client) -> None:
+    user = User.objects.create_user("ann", None, role=Role.ADMIN)
+    Grant.objects.create(user=user, site=Site.objects.create(name="North"))
+    client.force_login(user, "django.contrib.auth.backends.ModelBackend")
+    assert client.post("/demo/add/").status_code == 403
+    assert not demo.exists()
