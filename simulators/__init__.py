@@ -6,6 +6,7 @@ did wrong. It serves three readers: the tests (`PovcamSimulator(...)` as an asyn
 
 Where things are:
   http.py      a small HTTP/1.1 server: bytes to `Request`, `Response` to bytes, limits and deadlines
+  certificate.py  what a device with TLS shows of itself
   auth.py      users, Digest and Basic, the lock-out after failed logins
   checking.py  commands as data, and the strict check of a query string against them
   device.py    what every simulated device has: its server, what it noted, faults, restart, the side door for tests

@@ -12,10 +12,29 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from simulators.device import CannotListen, SimulatedDevice, serve
-from simulators.fleet import CHOICES, FleetError, make_device, read_fleet
+from simulators.fleet import CHOICES, FleetError, make_device, read_fleet, settings
 from simulators.registry import FAMILIES
+
+_SWITCH: dict[str, Any] = {"action": "store_true", "default": None}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "host": {"default": "127.0.0.1"},
+    "user": {"help": "the administrator's name (default: admin; of a recorder of the ipro family: ADMIN)"},
+    "password": {"help": "the administrator's password (default: 12345)"},
+    "live_user": {"help": "a user for pictures and camera control only"},
+    "live_password": {},
+    "user_auth": _SWITCH | {"help": "pictures need a password too"},
+    "auth_scheme": {"choices": CHOICES["auth_scheme"]},
+    "system_frequency": {"choices": CHOICES["system_frequency"]},
+    "name": {},
+    "seed": {"type": int},
+    "cameras": {"type": int, "help": "how many cameras the recorder has"},
+    "tls": _SWITCH | {"help": "HTTPS with a certificate of the device's own"},
+    "control": _SWITCH | {"help": "open the side door for tests, /_sim/"},
+}
+"""Settings that can be given on the command line; a family has those its class takes."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,17 +66,9 @@ def _parser() -> argparse.ArgumentParser:
     for family in FAMILIES:
         one = families.add_parser(family, help=f"one simulated {family}")
         one.add_argument("--port", type=int, required=True, help="0 lets the system choose")
-        one.add_argument("--host", default="127.0.0.1")
-        one.add_argument("--user", help="the administrator's name (default: admin)")
-        one.add_argument("--password", help="the administrator's password (default: 12345)")
-        one.add_argument("--live-user", help="a user for pictures and camera control only")
-        one.add_argument("--live-password")
-        one.add_argument("--user-auth", action="store_true", default=None, help="pictures need a password too")
-        one.add_argument("--auth-scheme", choices=CHOICES["auth_scheme"])
-        one.add_argument("--system-frequency", choices=CHOICES["system_frequency"])
-        one.add_argument("--name")
-        one.add_argument("--seed", type=int)
-        one.add_argument("--control", action="store_true", default=None, help="open the side door for tests, /_sim/")
+        for setting in settings(family):
+            if setting in OPTIONS:
+                one.add_argument(f"--{setting.replace('_', '-')}", **OPTIONS[setting])
     fleet = families.add_parser("fleet", help="many devices in one process")
     fleet.add_argument("--config", type=Path, required=True, help="a JSON file; see simulators/fleet.py")
     fleet.add_argument("--control", action="store_true", help="open the side door of every device")

@@ -104,6 +104,10 @@ class Authenticator:
         self._failures.clear()
         self._locked_until.clear()
 
+    def challenge(self) -> tuple[tuple[str, str], ...]:
+        """The headers that ask for credentials."""
+        return self._challenge()
+
     def check(self, request: Request) -> Outcome:
         now = self._clock()
         if self._locked_until.get(request.peer, 0.0) > now:

@@ -19,10 +19,11 @@ from simulators.http import Request
 
 
 class Refused(Exception):
-    def __init__(self, kind: str, sentence: str, status: int = 400) -> None:
+    def __init__(self, kind: str, sentence: str, status: int = 400, headers: tuple[tuple[str, str], ...] = ()) -> None:
         super().__init__(sentence)
         self.kind = kind
         self.status = status
+        self.headers = headers
 
 
 class Pace(Enum):

@@ -1,8 +1,9 @@
 """What every simulated device has: a web server, users, a memory of what its clients did, faults, and a restart.
 
-Contract for a family: give `commands` (path to `Command`) and `run`; override `unknown`, `forget`, `family_fault` and
-`sessions` where the family has something to say. The base authenticates, checks and paces each request, and turns
-`Refused` into a noted violation and the device's refusal.
+Contract for a family: give `commands` (path to `Command`) and `run`; override `find`, `needed`, `check`, `pace`,
+`not_allowed`, `unknown`, `forget`, `wake`, `family_fault`, `sessions` and `state` where the family has something to
+say. The base authenticates, checks and paces each request, and turns `Refused` into a noted violation and the device's
+refusal.
 
 Three lists tell a test what happened, oldest first: `violations` (what the document does not allow), `notes` (what is
 unwise or merely interesting: asked too fast, login failed, unknown UID), `requests` (everything that was asked). The
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import os
 import time
 from collections import deque
@@ -20,10 +22,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from simulators import sidedoor
+from simulators import checking, sidedoor
 from simulators.auth import Allowed, Authenticator, Challenged, Failed, Level, LockedOut, LockOut, Scheme, User
-from simulators.checking import Command, Pace, Refused, check
-from simulators.http import Answer, HttpServer, RawBytes, Request, Reset, Response, Silence, Stream
+from simulators.certificate import Certificate
+from simulators.checking import Command, Pace, Refused
+from simulators.http import Answer, Dialect, HttpServer, RawBytes, Request, Reset, Response, Silence, Stream
 
 REMEMBERED = 10_000  # entries of each list; the oldest go first
 PATIENCE = 0.01  # seconds: a client that waited long enough must not be blamed for the network's and scheduler's jitter
@@ -58,7 +61,8 @@ class Fault:
     """Something that goes wrong.
 
     On requests (`times` of them, 0 = until `clear`; `path` limits it to paths that start so): hang, reset, garbage,
-    status (`status`), slow (`seconds`). At once: reboot (away for `seconds`), clear, and the family's own.
+    status (`status`), slow (`seconds`). At once: reboot (away for `seconds`), new-certificate (of a device with TLS),
+    clear, and the family's own.
     """
 
     kind: str
@@ -68,6 +72,7 @@ class Fault:
     seconds: float = 0.0
     every: int = 0
     mode: str = ""
+    number: int = 0
 
 
 REQUEST_FAULTS = ("hang", "reset", "garbage", "status", "slow")
@@ -85,6 +90,8 @@ class SimulatedDevice:
     family: ClassVar[str]
     faults: ClassVar[tuple[str, ...]] = ()
     """The kinds of fault this family adds."""
+    keep_alive: ClassVar[bool] = False
+    """Whether a connection stays open for the next request."""
 
     commands: Mapping[str, Command]
 
@@ -102,6 +109,8 @@ class SimulatedDevice:
         lockout: LockOut | None,
         manners: Manners | None,
         control: bool,
+        tls: bool = False,
+        dialect: Dialect | None = None,
     ) -> None:
         self.name, self.seed = name, seed
         self.user_auth = user_auth
@@ -114,10 +123,19 @@ class SimulatedDevice:
         )
         self._manners = manners or Manners()
         self._control = control
-        self._server = HttpServer(host, port, self._handle, self._malformed)
+        self.certificate = Certificate(f"{self.family} {seed}", host) if tls else None
+        self._server = HttpServer(
+            host,
+            port,
+            self._handle,
+            self._malformed,
+            tls=self.certificate.context if self.certificate else None,
+            keep_alive=self.keep_alive,
+            dialect=dialect or Dialect(),
+        )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._faults: list[Fault] = []
-        self._last_asked: dict[tuple[str, Pace], float] = {}
+        self._last_asked: dict[tuple[str, str], float] = {}
         self._restart: asyncio.Task[None] | None = None
 
     # The device's life
@@ -132,7 +150,7 @@ class SimulatedDevice:
 
     @property
     def url(self) -> str:
-        return f"http://{self.host}:{self.port}"
+        return f"{'https' if self.certificate else 'http'}://{self.host}:{self.port}"
 
     # Copies, because a test may read them from another thread while the device adds to them.
 
@@ -178,6 +196,7 @@ class SimulatedDevice:
         self.authenticator.forget()
         await self._server.stop()
         await asyncio.sleep(seconds)
+        self.wake()
         while True:
             try:
                 await self._server.start()
@@ -190,6 +209,30 @@ class SimulatedDevice:
     async def run(self, command: Command, values: dict[str, str], request: Request) -> Answer:
         raise NotImplementedError
 
+    def find(self, request: Request) -> Command | None:
+        """The command that is meant, or None for a path that is no command."""
+        return self.commands.get(request.path)
+
+    def needed(self, command: Command) -> Level:
+        """What a user must be allowed to give this command."""
+        return command.level if self.user_auth or command.level > Level.LIVE else Level.NOBODY
+
+    def not_allowed(self) -> Response:
+        """The answer to somebody who is known, but may not do this."""
+        return Response(403)
+
+    def check(self, command: Command, request: Request) -> dict[str, str]:
+        """The request's values; raises `Refused` for what the document does not allow."""
+        return checking.check(command, request)
+
+    def pace(self, command: Command, values: dict[str, str], request: Request) -> None:
+        """Note a request that came too soon."""
+        if command.pace is Pace.PICTURE:
+            return
+        if command.pace is Pace.STATE:
+            self.expect_gap("pacing-state", "state", self._manners.state, request)
+        self.expect_gap("pacing-command", "command", self._manners.command, request)
+
     def unknown(self, request: Request) -> Response:
         """A path that is no command."""
         self.note("unknown_path", f"There is no {request.path}.", request)
@@ -198,18 +241,27 @@ class SimulatedDevice:
     def forget(self) -> None:
         """What does not survive a restart."""
 
+    def wake(self) -> None:
+        """What a restart brings into force, before the device listens again."""
+
     def family_fault(self, fault: Fault) -> None:
         """Carry out a fault of this family's own kind."""
 
     def sessions(self) -> Iterable[dict[str, Any]]:
         return ()
 
+    def state(self) -> dict[str, Any]:
+        """What a test may want to see of the device beyond its sessions."""
+        return {}
+
     # What tests do
 
     def inject(self, kind: str, **details: Any) -> None:
         """Let something go wrong, from any thread. The kinds and details are those of `Fault`."""
-        if kind not in (*REQUEST_FAULTS, "reboot", "clear", *self.faults):
+        if kind not in (*REQUEST_FAULTS, "reboot", "new-certificate", "clear", *self.faults):
             raise ValueError(f"A {self.family} has no fault '{kind}'.")
+        if kind == "new-certificate" and self.certificate is None:
+            raise ValueError("A device without TLS has no certificate.")
         fault = Fault(kind, **details)
         if self._loop is None:
             raise RuntimeError("The device has not been started.")
@@ -221,6 +273,9 @@ class SimulatedDevice:
             self.family_fault(fault)
         elif fault.kind == "reboot":
             self.reboot(fault.seconds)
+        elif fault.kind == "new-certificate":
+            assert self.certificate is not None
+            self.certificate.renew()
         elif fault.kind in REQUEST_FAULTS:
             self._faults.append(fault)
         else:
@@ -275,10 +330,10 @@ class SimulatedDevice:
         return None
 
     async def _answer(self, request: Request) -> tuple[Answer, str]:
-        command = self.commands.get(request.path)
+        command = self.find(request)
         if command is None:
             return self.unknown(request), "-"
-        needed = command.level if self.user_auth or command.level > Level.LIVE else Level.NOBODY
+        needed = self.needed(command)
         user: User | None = None
         if needed > Level.NOBODY:
             admitted = self._admit(request, needed)
@@ -286,14 +341,15 @@ class SimulatedDevice:
                 return admitted, "-"
             user = admitted
         who = user.name if user else "-"
+        request = dataclasses.replace(request, who=who)
         try:
-            values = check(command, request)
-            self._pace(command, request)
+            values = self.check(command, request)
+            self.pace(command, values, request)
             return await self.run(command, values, request), who
         except Refused as refused:
             self.violation(refused.kind, str(refused), request)
             headers = (("Allow", ", ".join(command.methods)),) if refused.kind == "method" else ()
-            return Response(refused.status, headers=headers), who
+            return Response(refused.status, headers=(*headers, *refused.headers)), who
 
     def _admit(self, request: Request, needed: Level) -> User | Response:
         outcome = self.authenticator.check(request)
@@ -311,21 +367,14 @@ class SimulatedDevice:
             case Allowed(user):
                 if user.level < needed:
                     self.note("not_allowed", f"{user.name} may not do this.", request)
-                    return Response(403)
+                    return self.not_allowed()
                 return user
 
-    def _pace(self, command: Command, request: Request) -> None:
+    def expect_gap(self, kind: str, lane: str, wanted: float, request: Request) -> None:
+        """Note a request that follows the client's last one in this lane too soon; the next is measured from it."""
         now = time.monotonic()
-        if command.pace is Pace.PICTURE:
-            return
-        if command.pace is Pace.STATE:
-            self._expect_gap("pacing-state", (request.peer, Pace.STATE), self._manners.state, now, request)
-            self._last_asked[(request.peer, Pace.STATE)] = now
-        self._expect_gap("pacing-command", (request.peer, Pace.COMMAND), self._manners.command, now, request)
-        self._last_asked[(request.peer, Pace.COMMAND)] = now
-
-    def _expect_gap(self, kind: str, key: tuple[str, Pace], wanted: float, now: float, request: Request) -> None:
-        last = self._last_asked.get(key)
+        last = self._last_asked.get((request.peer, lane))
+        self._last_asked[(request.peer, lane)] = now
         if last is not None and now - last < wanted - PATIENCE:
             detail = f"{round((now - last) * 1000)} ms after the last one; the device wants {round(wanted * 1000)} ms."
             self.note(kind, detail, request)

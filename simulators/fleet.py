@@ -2,11 +2,13 @@
 
 {"devices": [{"family": "povcam", "host": "127.0.0.1", "port": 8101, "name": "Gate", "seed": 1, "password": "…"}, …]}
 
-Every key but `family` is an argument of the family's class; what is left out has the class's default.
+Every key but `family` is an argument of the family's class; what is left out has the class's default. A family takes
+only the settings its class has.
 """
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,6 +33,8 @@ PLAIN: Mapping[str, type | tuple[type, ...]] = {
     "max_uids": int,
     "reboot_seconds": (int, float),
     "control": bool,
+    "tls": bool,
+    "cameras": int,
 }
 """What a device may be told in a file or on the command line."""
 CHOICES = {"auth_scheme": ("digest", "basic", "both"), "system_frequency": ("59.94", "50")}
@@ -44,9 +48,10 @@ class FleetError(ValueError):
 def make_device(family: object, arguments: Mapping[str, Any]) -> SimulatedDevice:
     if not isinstance(family, str) or family not in FAMILIES:
         raise FleetError(f"There is no simulator for the family {family!r}; there are: {', '.join(FAMILIES)}.")
+    known = settings(family)
     for name, value in arguments.items():
-        if name not in PLAIN:
-            raise FleetError(f"A simulated device has no setting '{name}'; it has: {', '.join(PLAIN)}.")
+        if name not in known:
+            raise FleetError(f"A simulated {family} has no setting '{name}'; it has: {', '.join(known)}.")
         kind = PLAIN[name]
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise FleetError(f"The setting '{name}' cannot be {value!r}.")
@@ -54,7 +59,16 @@ def make_device(family: object, arguments: Mapping[str, Any]) -> SimulatedDevice
             raise FleetError(f"The setting '{name}' must be {' or '.join(CHOICES[name])}, not {value!r}.")
     if not 0 <= arguments.get("port", 0) <= 65535:
         raise FleetError(f"{arguments['port']} is not a port.")
-    return FAMILIES[family](**arguments)
+    try:
+        return FAMILIES[family](**arguments)
+    except ValueError as error:
+        raise FleetError(str(error)) from error
+
+
+def settings(family: str) -> list[str]:
+    """What a device of this family may be told."""
+    taken = inspect.signature(FAMILIES[family]).parameters
+    return [name for name in PLAIN if name in taken]
 
 
 def read_fleet(path: Path, *, control: bool = False) -> list[SimulatedDevice]:

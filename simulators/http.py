@@ -1,4 +1,5 @@
-"""A small HTTP/1.1 server over asyncio streams: one request per connection, as these devices do it.
+"""A small HTTP/1.1 server over asyncio streams: one request per connection, as most of these devices do it, or many
+(`keep_alive`); in the clear or with TLS.
 
 Strategy: the server owns sockets, limits and deadlines; what to answer is one coroutine given to it. It accepts bare
 LF and odd header spacing, and says what it cannot accept: `BadRequest` becomes a 4xx and a call of `on_malformed`.
@@ -11,8 +12,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import struct
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
@@ -32,6 +34,8 @@ class Request:
     body: bytes
     peer: str
     """The client's address."""
+    who: str = "-"
+    """The user's name, once the device has made sure of it."""
 
     @property
     def path(self) -> str:
@@ -46,11 +50,33 @@ class Request:
 
 
 @dataclass(frozen=True)
+class Dialect:
+    """How a family's web server writes the head of every answer."""
+
+    version: str = "HTTP/1.1"
+    headers: tuple[tuple[str, str], ...] = ()
+    """What it tells of itself, first."""
+    reasons: Mapping[int, str] = field(default_factory=dict)
+    """Its own words where they differ from the standard's."""
+    colon: str = ": "
+    connection: bool = True
+    """Whether it says what becomes of the connection."""
+
+    def head(self, status: int, headers: tuple[tuple[str, str], ...], keep: bool = False) -> bytes:
+        lines = [f"{self.version} {status} {self.reasons.get(status) or HTTPStatus(status).phrase}"]
+        said = (("Connection", "Keep-Alive" if keep else "close"),) if self.connection else ()
+        lines += [f"{name}{self.colon}{value}" for name, value in (*self.headers, *headers, *said)]
+        return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
+
+
+@dataclass(frozen=True)
 class Response:
     status: int = 200
     body: bytes = b""
     content_type: str = "text/plain"
     headers: tuple[tuple[str, str], ...] = ()
+    tail: bytes = b""
+    """Sent after the body and not counted in Content-Length."""
 
 
 @dataclass(frozen=True)
@@ -95,12 +121,22 @@ class HttpServer:
     handler: Handler
     on_malformed: Callable[[str, str], None]
     """Called with the client's address and a sentence for each request that is not HTTP."""
+    tls: ssl.SSLContext | None = None
+    keep_alive: bool = False
+    dialect: Dialect = field(default_factory=Dialect)
     _server: asyncio.Server | None = field(default=None, init=False)
     _connections: dict[asyncio.Task[None], asyncio.StreamWriter] = field(default_factory=dict, init=False)
 
     async def start(self) -> None:
         """Listen. With port 0 the system chooses one, which is kept for later starts."""
-        self._server = await asyncio.start_server(self._connected, self.host, self.port, limit=MAX_LINE)
+        self._server = await asyncio.start_server(
+            self._connected,
+            self.host,
+            self.port,
+            limit=MAX_LINE,
+            ssl=self.tls,
+            ssl_handshake_timeout=READ_SECONDS if self.tls else None,
+        )
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
@@ -119,7 +155,8 @@ class HttpServer:
         assert task is not None
         self._connections[task] = writer
         try:
-            await self._serve(reader, writer)
+            while await self._serve(reader, writer):
+                pass
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
             writer.transport.abort()  # the client went away or stopped reading: there is nobody to tell
         except asyncio.CancelledError:
@@ -128,24 +165,29 @@ class HttpServer:
             del self._connections[task]
             writer.close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """One request; whether the connection is good for another."""
         peer = str(writer.get_extra_info("peername")[0])
         if len(self._connections) > MAX_CONNECTIONS:
-            return await _send(writer, Response(503))
+            await self._send(writer, Response(503))
+            return False
         try:
             async with asyncio.timeout(READ_SECONDS):
                 request = await _read_request(reader, peer)
         except BadRequest as error:
             self.on_malformed(peer, str(error))
-            return await _send(writer, Response(error.status))
+            await self._send(writer, Response(error.status))
+            return False
         if request is None:
-            return
+            return False
+        keep = self.keep_alive and (request.header("connection") or "").lower() != "close"
         answer = await self.handler(request)
         match answer:
             case Response():
-                await _send(writer, answer, head_only=request.method == "HEAD")
+                await self._send(writer, answer, head_only=request.method == "HEAD", keep=keep)
+                return keep
             case Stream():
-                await _send_stream(writer, answer)
+                await self._send_stream(writer, answer)
             case RawBytes():
                 writer.write(answer.data)
                 await _drain(writer)
@@ -157,6 +199,24 @@ class HttpServer:
             case Silence():
                 while await reader.read(1024):
                     pass
+        return False
+
+    async def _send(
+        self, writer: asyncio.StreamWriter, response: Response, head_only: bool = False, keep: bool = False
+    ) -> None:
+        content: tuple[tuple[str, str], ...] = ()
+        if response.status != HTTPStatus.NO_CONTENT or response.body:  # a 204 with a body is a fault made on purpose
+            content = (("Content-Type", response.content_type), ("Content-Length", str(len(response.body))))
+        head = self.dialect.head(response.status, (*content, *response.headers), keep)
+        writer.write(head if head_only else head + response.body + response.tail)
+        await _drain(writer)
+
+    async def _send_stream(self, writer: asyncio.StreamWriter, stream: Stream) -> None:
+        writer.write(self.dialect.head(200, (("Content-Type", stream.content_type),)))
+        async with contextlib.aclosing(stream.parts) as parts:
+            async for part in parts:
+                writer.write(part)
+                await _drain(writer)
 
 
 async def _read_request(reader: asyncio.StreamReader, peer: str) -> Request | None:
@@ -205,27 +265,6 @@ async def _line(reader: asyncio.StreamReader) -> str | None:
             raise BadRequest("The request ended inside a line.") from error
         return None
     return line.rstrip(b"\r\n").decode("latin-1")
-
-
-async def _send(writer: asyncio.StreamWriter, response: Response, head_only: bool = False) -> None:
-    reason = HTTPStatus(response.status).phrase
-    lines = [f"HTTP/1.1 {response.status} {reason}"]
-    if response.status != HTTPStatus.NO_CONTENT:
-        lines += [f"Content-Type: {response.content_type}", f"Content-Length: {len(response.body)}"]
-    lines += [f"{name}: {value}" for name, value in response.headers]
-    lines.append("Connection: close")
-    head = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
-    writer.write(head if head_only or response.status == HTTPStatus.NO_CONTENT else head + response.body)
-    await _drain(writer)
-
-
-async def _send_stream(writer: asyncio.StreamWriter, stream: Stream) -> None:
-    head = f"HTTP/1.1 200 OK\r\nContent-Type: {stream.content_type}\r\nConnection: close\r\n\r\n"
-    writer.write(head.encode("latin-1"))
-    async with contextlib.aclosing(stream.parts) as parts:
-        async for part in parts:
-            writer.write(part)
-            await _drain(writer)
 
 
 async def _drain(writer: asyncio.StreamWriter) -> None:

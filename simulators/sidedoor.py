@@ -3,6 +3,7 @@
 GET  /_sim/violations   {"violations": [...], "notes": [...]}
 GET  /_sim/requests     {"requests": [...]}: time, method, raw target, status, who, peer
 GET  /_sim/sessions     {"sessions": [...]}: UIDs and where they stream
+GET  /_sim/state        {"state": {...}}: what the family shows of itself
 POST /_sim/fault        {"kind": "hang", ...}: see `device.Fault`
 POST /_sim/forget       empties the lists
 """
@@ -32,6 +33,8 @@ def answer(device: SimulatedDevice, request: Request) -> Response:
             return _json({"requests": [dataclasses.asdict(asked) for asked in device.requests]})
         case "GET", "sessions":
             return _json({"sessions": list(device.sessions())})
+        case "GET", "state":
+            return _json({"state": device.state()})
         case "POST", "fault":
             return _inject(device, request)
         case "POST", "forget":
