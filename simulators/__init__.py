@@ -9,6 +9,7 @@ Where things are:
   certificate.py  what a device with TLS shows of itself
   auth.py      users, Digest and Basic, the lock-out after failed logins
   checking.py  commands as data, and the strict check of a query string against them
+  oddities.py  ways of real firmware that differ from its document
   device.py    what every simulated device has: its server, what it noted, faults, restart, the side door for tests
   sidedoor.py  what tests ask and break over HTTP; testing.py: a simulator for synchronous tests
   picture.py   the moving test picture with a machine-readable strip, and the strip's reader

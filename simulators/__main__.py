@@ -31,6 +31,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "name": {},
     "seed": {"type": int},
     "cameras": {"type": int, "help": "how many cameras the recorder has"},
+    "oddities": {"help": "ways of other firmware, comma between; an unknown one lists them"},
+    "loginfree_path": {"help": "where the picture without a password is"},
     "tls": _SWITCH | {"help": "HTTPS with a certificate of the device's own"},
     "control": _SWITCH | {"help": "open the side door for tests, /_sim/"},
 }

@@ -16,6 +16,7 @@ import binascii
 import hashlib
 import re
 import secrets
+import sys
 from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -33,7 +34,8 @@ class Level(IntEnum):
 
     NOBODY = 0
     LIVE = 1
-    ADMIN = 2
+    CONTROL = 2
+    ADMIN = 3
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,9 @@ class LockOut:
     seconds: float = 30.0
 
 
+NO_LOCK_OUT = LockOut(failures=sys.maxsize)
+
+
 class Authenticator:
     def __init__(
         self,
@@ -88,7 +93,7 @@ class Authenticator:
         lockout: LockOut,
         nonce_seconds: float = 300.0,
     ) -> None:
-        self._users = {user.name: user for user in users}
+        self.set_users(users)
         self._realm = realm
         self._scheme = scheme
         self._clock = clock
@@ -97,6 +102,10 @@ class Authenticator:
         self._nonces: dict[str, tuple[float, int]] = {}  # nonce to when it was given and the last counter used
         self._failures: defaultdict[str, deque[float]] = defaultdict(deque)
         self._locked_until: dict[str, float] = {}
+
+    def set_users(self, users: tuple[User, ...]) -> None:
+        """Of several with the same name the last counts."""
+        self._users = {user.name: user for user in users}
 
     def forget(self) -> None:
         """What a restart forgets: nonces and failures."""

@@ -9,7 +9,7 @@ another order, a value outside the list, an escape where the character itself is
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from urllib.parse import unquote_to_bytes
@@ -70,6 +70,19 @@ class Command:
     pace: Pace = Pace.COMMAND
     at_least_one: bool = False
     """A setter whose parameters may each be left out, but not all."""
+    ordered: bool = True
+    """Whether the document fixes the order of the parameters."""
+
+
+def meant(commands: Sequence[Command], method: str, names: Collection[str]) -> Command:
+    """Of the commands that share a path, the one that knows most of the names sent; between equals, one asked by this
+    method, then one without parameters."""
+
+    def likeness(command: Command) -> tuple[int, bool, bool]:
+        known = {param.name for param in command.params}
+        return len(known.intersection(names)), method in command.methods, not known
+
+    return max(commands, key=likeness)
 
 
 # What a query shows as itself in the documents' examples: an escape for one of these is a client's mistake.
@@ -82,7 +95,10 @@ def check(command: Command, request: Request) -> dict[str, str]:
         raise Refused("method", f"{command.path} is asked by {allowed}, not {request.method}.", 405)
     if request.body:
         raise Refused("body", f"{command.path} takes its parameters in the query, not in a body.")
-    sent = split_query(request.query)
+    return check_pairs(command, split_query(request.query))
+
+
+def check_pairs(command: Command, sent: list[tuple[str, str]]) -> dict[str, str]:
     known = [param.name for param in command.params]
     names = [name for name, _ in sent]
     for name in names:
@@ -90,7 +106,7 @@ def check(command: Command, request: Request) -> dict[str, str]:
             raise Refused("unknown_parameter", f"{command.path} has no parameter '{name}'.")
         if names.count(name) > 1:
             raise Refused("duplicate_parameter", f"'{name}' is given twice.")
-    if names != sorted(names, key=known.index):
+    if command.ordered and names != sorted(names, key=known.index):
         raise Refused(
             "order", f"The parameters of {command.path} come as {', '.join(known)}; sent: {', '.join(names)}."
         )

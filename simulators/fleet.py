@@ -35,6 +35,8 @@ PLAIN: Mapping[str, type | tuple[type, ...]] = {
     "control": bool,
     "tls": bool,
     "cameras": int,
+    "oddities": str,
+    "loginfree_path": str,
 }
 """What a device may be told in a file or on the command line."""
 CHOICES = {"auth_scheme": ("digest", "basic", "both"), "system_frequency": ("59.94", "50")}

@@ -137,8 +137,9 @@ def _encode(picture: Picture, encoder: Encoder, number: int) -> list[bytes]:
 class Stills:
     """JPEG pictures of one size, drawn when asked for and shared by whoever asks for the same one."""
 
-    def __init__(self, width: int, height: int, *, seed: int, name: str, started: float) -> None:
+    def __init__(self, width: int, height: int, *, seed: int, name: str, started: float, quality: int = 85) -> None:
         self._picture = Picture(width, height, seed=seed, name=name, full_range=True)
+        self._quality = quality
         self._started = started
         self._lock = asyncio.Lock()
         self._number = -1
@@ -153,4 +154,4 @@ class Stills:
             return self._jpeg
 
     def _draw(self, number: int) -> bytes:
-        return jpeg(self._picture.draw(number, datetime.now()))
+        return jpeg(self._picture.draw(number, datetime.now()), self._quality)
