@@ -90,12 +90,17 @@ _SHOWN_RAW = re.compile(rb"[A-Za-z0-9,:.\-_]")
 
 
 def check(command: Command, request: Request) -> dict[str, str]:
+    return check_pairs(command, asked(command, request))
+
+
+def asked(command: Command, request: Request) -> list[tuple[str, str]]:
+    """The parameters in the order sent, if method and body are those of such a command."""
     if request.method not in command.methods:
         allowed = " or ".join(command.methods)
         raise Refused("method", f"{command.path} is asked by {allowed}, not {request.method}.", 405)
     if request.body:
         raise Refused("body", f"{command.path} takes its parameters in the query, not in a body.")
-    return check_pairs(command, split_query(request.query))
+    return split_query(request.query)
 
 
 def check_pairs(command: Command, sent: list[tuple[str, str]]) -> dict[str, str]:
@@ -122,8 +127,8 @@ def check_pairs(command: Command, sent: list[tuple[str, str]]) -> dict[str, str]
     return values
 
 
-def split_query(query: str) -> list[tuple[str, str]]:
-    """Names and decoded values in the order sent."""
+def split_query(query: str, errors: str = "strict") -> list[tuple[str, str]]:
+    """Names and decoded values in the order sent; `errors` is what becomes of a value that is not UTF-8."""
     if not query:
         return []
     if not query.isascii():
@@ -141,7 +146,7 @@ def split_query(query: str) -> list[tuple[str, str]]:
         if not equals or not name:
             raise Refused("malformed", f"'{piece}' is not name=value.")
         try:
-            pairs.append((unquote_to_bytes(name).decode(), unquote_to_bytes(value).decode()))
+            pairs.append((unquote_to_bytes(name).decode(), unquote_to_bytes(value).decode(errors=errors)))
         except UnicodeDecodeError:
             raise Refused("encoding", f"'{piece}' is not UTF-8.") from None
     return pairs
