@@ -44,7 +44,6 @@ class Wanted:
     """What the address asks for."""
 
     stream: str = "auto"
-    audio: bool = False
     codecs: frozenset[str] = frozenset({"avc1"})
 
     @classmethod
@@ -63,13 +62,12 @@ class Wanted:
         stream = given.get("stream", ["auto"])[0]
         if not re.fullmatch(r"[a-z0-9_-]{1,32}", stream):
             raise SocketRefused(BAD_REQUEST, "stream is auto or the id of one of the camera's streams.")
-        audio = given.get("audio", ["0"])[0]
-        if audio not in ("0", "1"):
+        if given.get("audio", ["0"])[0] not in ("0", "1"):
             raise SocketRefused(BAD_REQUEST, "audio is 0 or 1.")
         codecs = given.get("codecs", ["avc1"])[0]
         if not re.fullmatch(r"[a-z0-9.,-]{1,200}", codecs):
             raise SocketRefused(BAD_REQUEST, "codecs is a list such as avc1,hvc1 of what this browser can play.")
-        return cls(stream, audio == "1", frozenset(codecs.split(",")))
+        return cls(stream, frozenset(codecs.split(",")))
 
 
 def choose(streams: list[Stream], wanted: Wanted) -> Stream:

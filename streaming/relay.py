@@ -180,7 +180,8 @@ class Viewer:
 class Relay:
     """One stream of one camera. Counters are plain attributes."""
 
-    def __init__(self, source: Source, timing: Timing, on_idle: Callable[[Relay], None]) -> None:
+    def __init__(self, name: str, source: Source, timing: Timing, on_idle: Callable[[Relay], None]) -> None:
+        self.name = name
         self.status = Status(State.CONNECTING, "")
         self.init: Init | None = None
         # The ring: the pictures numbered first … following - 1, and which of them is the newest key picture (-1: none).
@@ -256,7 +257,7 @@ class Relay:
             self._leaving.cancel()
             self._leaving = None
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("a relay ended by a mistake of ours", exc_info=error)
+            log.error("a relay ended by a mistake of ours", exc_info=error, extra={"stream": self.name})
             for viewer in list(self.viewers):
                 viewer.end(Ended("This stream ended by a mistake in this system; its log tells more."))
         self.init = None
@@ -278,7 +279,7 @@ class Relay:
                     detail = await self._until_lost(upstream)
                     self._tell(State.STALLED, detail)  # before the closing, which may take its time
             except SourceRefused as refusal:
-                log.info("a device refuses its stream: %s", refusal)
+                log.warning("the device refuses the stream: %s", refusal, extra={"stream": self.name})
                 for viewer in list(self.viewers):
                     viewer.end(refusal)
                 return
@@ -323,8 +324,10 @@ class Relay:
                 viewer.end(Ended("Your connection took no pictures for too long."))
 
     def _tell(self, state: State, detail: str) -> None:
+        """Say that there are no pictures just now."""
         if self.status != (state, detail):
             self.status = Status(state, detail)
+            log.warning("no live picture: %s", detail, extra={"stream": self.name})
             for viewer in self.viewers:
                 viewer.wake()
 
@@ -336,6 +339,7 @@ class Relay:
             self._forget_pictures()
         if self.status.state is not State.LIVE:
             self.status = Status(State.LIVE, "")
+            log.info("live", extra={"stream": self.name})
         decode_time, duration = self._timeline.place(unit.time)
         number = self.following
         data = fmp4.fragment(number + 1, decode_time, duration, unit.key, unit.received, unit.data)
@@ -378,7 +382,7 @@ class Relays:
         """A viewer of this stream. `on_stuck` is called when it is ended while it is busy with an item."""
         relay = self._relays.get((camera, stream))
         if relay is None:
-            relay = Relay(source, self._timing, self._forget)
+            relay = Relay(f"{camera}/{stream}", source, self._timing, self._forget)
             self._relays[camera, stream] = relay
         viewer = Viewer(relay, on_stuck)
         relay.join(viewer)

@@ -40,7 +40,7 @@ const FINAL = new Set([4400, 4401, 4403, 4404, 4422]);
 
 const STYLE = `
   :host { display: block; position: relative; overflow: hidden; background: #000; color: #fff;
-    font: 500 0.8125rem/1.4 var(--font, system-ui, sans-serif); font-variant-numeric: tabular-nums; }
+    font: 500 0.875rem/1.4 var(--font, system-ui, sans-serif); font-variant-numeric: tabular-nums; }
   :host([hidden]) { display: none; }
   video { display: block; width: 100%; height: 100%; object-fit: contain; background: #000; }
   canvas { position: absolute; inset: 0; width: 100%; height: 100%; object-fit: contain; pointer-events: none; }
@@ -48,13 +48,13 @@ const STYLE = `
   .message { position: absolute; inset: auto 0 0 0; margin: 0; padding: 0.6rem 0.8rem; background: rgb(0 0 0 / 72%); }
   :host(:not([data-picture])) .message { inset: 0; display: grid; place-content: center; text-align: center;
     background: none; padding: 1rem; }
-  .stale { position: absolute; top: 0.5rem; left: 0.5rem; padding: 0.15rem 0.5rem; border-radius: 4px;
-    background: #b3261e; color: #fff; font-weight: 600; }
+  .stale { position: absolute; top: 0.5rem; left: 0.5rem; padding: 0.2rem 0.6rem; border-radius: 4px;
+    background: #b3261e; color: #fff; font-size: 1rem; font-weight: 650; }
   .statistics { position: absolute; top: 0.5rem; right: 0.5rem; margin: 0; padding: 0.4rem 0.6rem; border-radius: 4px;
     display: grid; grid-template-columns: auto auto; gap: 0 0.8rem; background: rgb(0 0 0 / 72%); font-size: 0.75rem; }
   .statistics dt { color: #b8c0c8; }
   .statistics dd { margin: 0; text-align: right; }
-  :host(:focus-visible) { outline: 2px solid var(--focus, #6cb0ff); outline-offset: 2px; }
+  :host(:focus-visible) { outline: 2px solid var(--focus, #6cb0ff); outline-offset: -2px; }
 `;
 
 const sheet = new CSSStyleSheet();
@@ -206,6 +206,7 @@ class LivePlayer extends HTMLElement {
     this.#timers.tick = setInterval(() => this.#tick(), 100);
     this.#watchPictures();
     this.#open();
+    this.#onVisibility(); // the page may have been opened in the background
   }
 
   disconnectedCallback() {
@@ -346,15 +347,17 @@ class LivePlayer extends HTMLElement {
     const off = wanted - video.currentTime; // positive: behind
     // Outside the newest range there is nothing to play: pictures were skipped for this viewer.
     const outside = video.currentTime < buffered.start(last);
-    if (!this.#sought || outside || Math.abs(off) > FAR_OFF) {
+    // At the start playing may have begun by itself; it is never taken back then, only forward over the pictures that
+    // were sent to begin with.
+    if (outside || Math.abs(off) > FAR_OFF || (!this.#sought && off > 0.05)) {
       video.currentTime = wanted;
-      this.#sought = true;
       video.playbackRate = 1;
     } else {
       // A third of a second behind plays 10 % faster; within 20 ms nothing is changed, so that motion stays even.
       const rate = Math.abs(off) < 0.02 ? 1 : Math.min(1.25, Math.max(0.93, 1 + 0.3 * off));
       if (Math.abs(rate - video.playbackRate) > 0.005) video.playbackRate = rate;
     }
+    this.#sought = true;
     if (video.paused) video.play().catch(() => {}); // refused only while hidden or by policy; the next tick asks again
     if (buffered.start(0) < video.currentTime - 2 * KEEP_BEHIND) this.#feed.trim(KEEP_BEHIND);
   }

@@ -29,7 +29,7 @@ async def addresses_of(host: str) -> frozenset[str]:
         found = await asyncio.get_running_loop().getaddrinfo(host, None, family=socket.AF_INET, type=socket.SOCK_DGRAM)
     except OSError as error:
         raise SourceFailed(f"The address of {host} cannot be found. Check the device's host name.") from error
-    return frozenset(entry[4][0] for entry in found)
+    return frozenset(str(entry[4][0]) for entry in found)
 
 
 class RtpReceiver:

@@ -46,5 +46,5 @@ class MemoryCamera:
     def send(self, count: int = 1) -> None:
         assert self._on_unit is not None
         for _ in range(count):
-            self._on_unit(self.units[self.sent])
+            self._on_unit(self.units[self.sent % len(self.units)])
             self.sent += 1

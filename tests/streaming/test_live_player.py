@@ -217,7 +217,7 @@ def test_a_lost_connection_is_made_again_behind_the_last_picture(page: Page, run
         page.wait_for_timeout(20)
         seen = page.evaluate("window.seen")
     assert seen[0] == "offline"
-    numbers = numbers_shown(page, 5)
+    numbers = numbers_shown(page, 6)
     assert numbers == sorted(numbers)
     expect(page.locator("live-player canvas")).to_be_hidden()
 
@@ -229,10 +229,12 @@ def test_a_withdrawn_grant_ends_the_picture_with_a_sentence(page: Page, person: 
     expect(page.locator("live-player .message")).to_contain_text("gone, or you may no longer see it")
 
 
-def test_a_device_that_refuses_says_why(page: Page, running: Running, camera: Camera):
+def test_a_device_that_refuses_says_why(page: Page, running: Running):
+    expect(player(page, "live")).to_be_visible(timeout=15_000)
     running.inject("mode", mode="playback")
-    page.reload()
-    expect(page.locator("live-player .message")).to_be_visible(timeout=15_000)
+    running.call(relay.close_all())
+    expect(player(page, "refused")).to_be_visible(timeout=15_000)
+    expect(page.locator("live-player .message")).to_contain_text("does not offer this stream now")
 
 
 def test_somebody_elses_camera_is_not_found(page: Page, running: Running, new_camera: Callable[..., Camera]):

@@ -9,7 +9,7 @@ import pytest
 
 from streaming.relay import Dropped, Ended, Fragment, Init, Item, Relays, State, Status, Timing, Viewer
 from streaming.sources import SourceFailed, SourceRefused
-from tests.streaming.film import RATE, Film, numbers_seen
+from tests.streaming.film import RATE, Film, make_film, numbers_seen, units_of
 from tests.streaming.memory import MemoryCamera
 
 FOREVER = Timing(first_picture=60, silence=60, linger=60, first_retry=0.001, longest_retry=0.01, abandon=60, tick=0.005)
@@ -123,6 +123,22 @@ async def test_streams_are_kept_apart(relays: Relays, camera: MemoryCamera, film
         assert set(relays.figures()) == {(1, "h264"), (1, "h264_2")}
 
 
+async def test_other_parameter_sets_bring_a_new_init_segment_before_their_key_picture(
+    relays: Relays, camera: MemoryCamera
+):
+    smaller = units_of(make_film(3, width=320, height=180))
+    with relays.watch(1, "h264", camera.source, stuck) as viewer:
+        await camera.opened.wait()
+        camera.send(2)
+        await fragments(viewer, 2)
+        camera.units[2:5] = smaller
+        camera.send(3)
+        init, *pictures = await items(viewer, 4)
+        assert isinstance(init, Init)
+        assert (init.track.width, init.track.height) == (320, 180)
+        assert shown(init, pictures) == [0, 1, 2]
+
+
 # --- Slow viewers -----------------------------------------------------------------------------------------------------
 async def test_a_slow_viewer_goes_on_at_the_newest_key_picture_and_is_told(relays: Relays, camera: MemoryCamera):
     with relays.watch(1, "h264", camera.source, stuck) as viewer:
@@ -184,7 +200,7 @@ async def test_a_stuck_viewer_is_dropped(hasty: Relays, camera: MemoryCamera):
         async with asyncio.timeout(10):
             while not noticed.is_set():
                 if camera.opened.is_set():
-                    camera.send() if camera.sent < 60 else None
+                    camera.send()
                 item = asyncio.ensure_future(fine.next())
                 await asyncio.wait([item], timeout=0.01)
                 item.cancel()
