@@ -86,9 +86,14 @@ def _user_out(user: User) -> dict[str, Any]:
     }
 
 
+# What accounts.users checks, told to readers of the OpenAPI document; the sentences come from there.
+NAME: dict[str, Any] = {"pattern": r"^[A-Za-z0-9_.@+-]+$"}
+SECRET: dict[str, Any] = {"minLength": 10, "format": "password"}
+
+
 class UserBody(Body):
-    username: str = Field(max_length=64)
-    password: str = Field(max_length=1000)
+    username: str = Field(max_length=64, json_schema_extra=NAME)
+    password: str = Field(max_length=1000, json_schema_extra=SECRET)
     full_name: str = Field("", max_length=100)
     role: Role = Role.VIEWER
     enabled: Bool = True

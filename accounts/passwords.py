@@ -51,20 +51,28 @@ def prove(request: HttpRequest, username: str, password: str, action: str) -> Us
     typed = audit.Actor(address=client_address(request), name=name)
     if not name or len(name) > LONGEST_NAME or len(password) > LONGEST_PASSWORD or "\x00" in name + password:
         return Refusal(WRONG)
-    if not AxesProxyHandler.is_allowed(request, {"username": name}):
+    bare = _bare(request)
+    if not AxesProxyHandler.is_allowed(bare, {"username": name}):
         audit.record(typed, action, result="refused", reason="locked out")
         return _locked_out(name, typed.address)
-    user = authenticate(request, username=name, password=password)
+    user = authenticate(bare, username=name, password=password)
     if user is None:
-        locked = bool(getattr(request, "axes_locked_out", False))
-        request.axes_locked_out = False  # type: ignore[attr-defined]  # we answer ourselves, not its middleware
         audit.record(typed, action, result="failed")
-        if not locked:
+        if AxesProxyHandler.is_allowed(bare, {"username": name}):
             return Refusal(WRONG)
         audit.record(typed, "lock out", result="refused")
         return _locked_out(name, typed.address)
     assert isinstance(user, User)
     return user
+
+
+def _bare(request: HttpRequest) -> HttpRequest:
+    """The request without what was sent in it: the counter of failures keeps what it is shown, and forms for passwords
+    have secrets in every field."""
+    bare = HttpRequest()
+    bare.META = {name: value for name, value in request.META.items() if name != "QUERY_STRING"}
+    bare.path, bare.method = request.path, request.method
+    return bare
 
 
 def _locked_out(name: str, address: str) -> Refusal:

@@ -357,6 +357,7 @@ async def recheck() -> None:
 
 
 async def _keep_checking() -> None:
+    global _watcher
     async with ThreadSensitiveContext():  # a thread of its own: never behind a page that waits
         while _open:
             await asyncio.sleep(RECHECK_EVERY)
@@ -364,6 +365,7 @@ async def _keep_checking() -> None:
                 await recheck()
             except Exception:
                 log.exception("Open sockets could not be checked, and stay")
+        _watcher = None  # before the thread is given back, which takes a moment: whoever comes now starts another
 
 
 def _watch() -> None:

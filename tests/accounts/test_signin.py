@@ -89,6 +89,15 @@ def test_five_failures_lock_out_this_user_from_this_address(new_user: Callable[.
     assert actions[4:7] == [("sign in", "failed"), ("lock out", "refused"), ("sign in", "refused")]
 
 
+def test_nothing_that_was_typed_is_kept_with_the_count(new_user: Callable[..., User], client: Client) -> None:
+    new_user("ann")
+    form = {"username": "ann", "password": "wrong-s3cret", "new": "other-s3cret"}
+    client.post("/sign-in/?key=third-s3cret", form, headers={"User-Agent": "a browser"})
+    attempt = AccessAttempt.objects.get()
+    assert (attempt.username, attempt.user_agent, attempt.path_info) == ("ann", "a browser", "/sign-in/")
+    assert "s3cret" not in str(vars(attempt))
+
+
 def test_unknown_users_are_locked_out_like_known_ones(db: None, client: Client) -> None:
     _lock_out("nobody")
     assert _try(client, "nobody", "x")[0] == 429

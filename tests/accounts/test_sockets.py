@@ -415,10 +415,15 @@ async def test_sockets_of_one_user_are_checked_together(
 
 
 async def test_nothing_is_checked_once_nobody_is_there(new_user: Callable[..., User]) -> None:
-    async with _socket("/listen/", await sync_to_async(_cookie)(await sync_to_async(new_user)("ann"))) as socket:
+    headers = await sync_to_async(_cookie)(await sync_to_async(new_user)("ann"))
+    async with _socket("/listen/", headers) as socket:
         await socket.connect()
         watcher = sockets._watcher
         assert watcher is not None
         assert not watcher.done()
     assert not sockets._open
     await asyncio.wait_for(watcher, 10)
+    assert sockets._watcher is None
+    async with _socket("/listen/", headers) as socket:
+        await socket.connect()
+        assert sockets._watcher is not None, "the next one is watched again"
