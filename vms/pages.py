@@ -107,7 +107,7 @@ def _cameras_by_state(user: Someone) -> dict[str, int]:
     rows = (
         Camera.objects.visible_to(user).order_by().values_list("device__enabled", "device__state").annotate(Count("pk"))
     )
-    counts = {"online": 0, "offline": 0}
+    counts = {"online": 0, "degraded": 0, "offline": 0}
     for enabled, state, count in rows:
         shown = state if enabled else "disabled"
         counts[shown] = counts.get(shown, 0) + count

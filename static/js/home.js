@@ -8,7 +8,11 @@ function show({ device, state }) {
   const look = looks[state];
   if (!look) return;
   for (const place of document.querySelectorAll(`[data-device="${Number(device)}"]`)) {
-    if (place.classList.contains("tile")) place.dataset.tone = look.tone;
+    if (place.classList.contains("tile")) {
+      place.dataset.tone = look.tone;
+      const playable = look.tone === "good" || look.tone === "warn";
+      place.querySelector(".middle").replaceChildren(icon(playable ? "play" : look.icon));
+    }
     const dot = place.querySelector(".dot");
     if (dot) dot.className = `dot ${look.tone}`;
     const word = place.querySelector("[data-state-word]");

@@ -61,6 +61,13 @@ def state_chip(state: str) -> SafeString:
 
 
 @register.simple_tag
+def state_picture(state: str) -> SafeString:
+    """What stands where the picture would be: an invitation to play it, or why there is none."""
+    shown = look(state)
+    return icon("play" if shown.tone in ("good", "warn") else shown.icon)
+
+
+@register.simple_tag
 def simulated_chip() -> SafeString:
     return format_html('<span class="chip sim">{}Simulated</span>', icon("flask-conical"))
 
