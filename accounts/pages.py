@@ -360,7 +360,7 @@ async def audit_csv(request: HttpRequest) -> HttpResponseBase:
         async for text in audit.acsv_chunks(audit.search(**chosen)):
             yield text.encode()
 
-    await audit.arecord(request, "export audit", **chosen)
+    await audit.arecord(request, "export audit", filter=chosen)
     response = StreamingHttpResponse(chunks(), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="audit-{timezone.now():%Y%m%d-%H%M%S}.csv"'
     response["Cache-Control"] = "no-store"
