@@ -157,6 +157,15 @@ async def abandon(lease: UidLease) -> None:
     await _run(_LATER, "holders", lease.id, 0)
 
 
+async def supersede(lease: UidLease) -> None:
+    """Its holder owns the port now; so whoever on this machine had the port before is dead, and what they left would
+    be sent to us: the keeper shall stop it at once."""
+    host = lease.holder.rpartition(":")[0]
+    for other in await leases():
+        if other.id != lease.id and other.port == lease.port and other.holder.rpartition(":")[0] == host:
+            await abandon(other)
+
+
 async def retry_stop(lease: UidLease) -> None:
     await _run(_LATER, "holders", lease.id, int(RETRY_SECONDS * 1000))
 

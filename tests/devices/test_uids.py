@@ -99,6 +99,14 @@ async def test_a_lease_whose_end_is_known_is_not_renewed(redis_client: redis.Red
     assert await uids.leases() == []
 
 
+async def test_who_had_our_port_before_is_stopped_at_once(redis_client: redis.Redis) -> None:
+    dead, elsewhere, other_port, mine = lease(), lease(holder="other-machine:7"), lease(port=40002), lease(device=2)
+    for each in (dead, elsewhere, other_port, mine):
+        await uids.hold(each)
+    await uids.supersede(mine)
+    assert await uids.claim() == ([dead], [])
+
+
 def test_a_uid_is_never_shown() -> None:
     assert "263" not in repr(lease())
 

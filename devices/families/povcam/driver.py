@@ -142,8 +142,10 @@ class PovcamDriver(Driver):
 
         # In the ledger before the device sends anything: should we die now, the keeper still stops it.
         await uids.hold(lease)
-        may_be_sending = True
+        may_be_sending = False
         try:
+            await uids.supersede(lease)
+            may_be_sending = True
             try:
                 await _ask(gateway, cgi.H264, _transmission(lease, "start"))
             except (Refused, NotSupported, Busy):
