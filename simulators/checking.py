@@ -72,6 +72,8 @@ class Command:
     """A setter whose parameters may each be left out, but not all."""
     ordered: bool = True
     """Whether the document fixes the order of the parameters."""
+    action: str = ""
+    """What the device does, where several commands share a path."""
 
 
 def meant(commands: Sequence[Command], method: str, names: Collection[str]) -> Command:

@@ -244,6 +244,10 @@ class SimulatedDevice:
     def wake(self) -> None:
         """What a restart brings into force, before the device listens again."""
 
+    def move_to(self, host: str) -> None:
+        """Listen at another address from the next start on."""
+        self._server.host = host
+
     def family_fault(self, fault: Fault) -> None:
         """Carry out a fault of this family's own kind."""
 

@@ -155,3 +155,32 @@ class Stills:
 
     def _draw(self, number: int) -> bytes:
         return jpeg(self._picture.draw(number, datetime.now()), self._quality)
+
+
+class Flow:
+    """When the next picture of a stream of stills is due: at its rate, and not while a test wants silence."""
+
+    def __init__(self) -> None:
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+        self._end: asyncio.TimerHandle | None = None
+
+    def stop(self, seconds: float) -> None:
+        """Let the streams stand, open and silent; 0 seconds: until `resume`."""
+        self.resume()
+        self._flowing.clear()
+        if seconds:
+            self._end = asyncio.get_running_loop().call_later(seconds, self._flowing.set)
+
+    def resume(self) -> None:
+        if self._end is not None:
+            self._end.cancel()
+            self._end = None
+        self._flowing.set()
+
+    async def next(self, due: float, interval: float) -> float:
+        """Wait for the picture after the one that was due then; its time."""
+        due = max(due + interval, time.monotonic() - LATE)
+        await asyncio.sleep(due - time.monotonic())
+        await self._flowing.wait()
+        return due
