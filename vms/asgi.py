@@ -13,4 +13,9 @@ from accounts.requests import LimitBody
 from accounts.sockets import Authenticate
 from vms.urls import websocket_urlpatterns
 
-application = ProtocolTypeRouter({"http": LimitBody(http), "websocket": Authenticate(URLRouter(websocket_urlpatterns))})
+application = ProtocolTypeRouter(
+    {
+        "http": LimitBody(http),  # type: ignore[arg-type] — Django types what it sends more widely than ASGI does
+        "websocket": Authenticate(URLRouter(websocket_urlpatterns)),
+    }
+)

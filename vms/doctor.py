@@ -156,9 +156,13 @@ def check_ports() -> Iterator[Finding]:
 def check_media() -> Iterator[Finding]:
     import av
 
-    for name, mode in (("h264", "r"), ("hevc", "r"), ("mjpeg", "r"), ("aac", "r"), ("libx264", "w"), ("aac", "w")):
+    needed: list[tuple[str, Literal["r", "w"]]] = [
+        *(("h264", "r"), ("hevc", "r"), ("mjpeg", "r"), ("aac", "r")),
+        *(("libx264", "w"), ("aac", "w")),
+    ]
+    for name, mode in needed:
         try:
-            av.Codec(name, mode)  # type: ignore[call-overload]
+            av.Codec(name, mode)
         except (ValueError, av.FFmpegError):
             doing = "decode" if mode == "r" else "encode"
             yield Finding("problem", "media", f"PyAV cannot {doing} {name}; reinstall it: make clean install")

@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 
 import dj_database_url
+from celery.schedules import crontab
 
 from vms import environment as env
 
@@ -127,6 +128,7 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_CLIENT_IP_CALLABLE = "accounts.requests.client_address"
 AXES_RESET_ON_SUCCESS = True
 AXES_VERBOSE = False
+AUDIT_DAYS = env.number("AUDIT_DAYS", 0, 0, 36500)  # 0: the audit is kept for ever
 AXES_DISABLE_ACCESS_LOG = True  # who signed in when is in the audit
 
 # --- Limits -----------------------------------------------------------------------------------------------------------
@@ -160,6 +162,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "run" / "beat")
 CELERY_BEAT_SCHEDULE = {
     "heartbeat": {"task": "vms.tasks.heartbeat", "schedule": 5.0, "options": {"expires": 10}},
+    "tidy": {"task": "vms.tasks.tidy", "schedule": crontab(hour="3", minute="17")},
     "poll": {"task": "devices.tasks.poll_due", "schedule": 1.0, "options": {"expires": 2}},
     "keep-uids": {"task": "devices.tasks.keep_uids_alive", "schedule": 5.0, "options": {"expires": 10}},
 }

@@ -10,9 +10,7 @@ from django.core.validators import validate_ipv4_address
 
 class SampleForm(forms.Form):
     name = forms.CharField(label="Name", max_length=100, help_text="As it is shown on the wall.")
-    address = forms.CharField(
-        label="Address", validators=[validate_ipv4_address], help_text="Such as 192.168.0.10."
-    )
+    address = forms.CharField(label="Address", validators=[validate_ipv4_address], help_text="Such as 192.168.0.10.")
     port = forms.IntegerField(label="Port", min_value=1, max_value=65535, required=False)
     password = forms.CharField(label="Password", widget=forms.PasswordInput(), required=False)
     slot = forms.ChoiceField(label="Card slot", choices=[("1", "Slot 1"), ("2", "Slot 2")])

@@ -32,7 +32,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from vms import environment, tools
 
@@ -423,9 +423,10 @@ class Supervisor:
             return
         for part in parts:
             self.signal(part, part.stop_signal)
-        hurry = asyncio.create_task(self.hurry.wait())
         waiting = asyncio.gather(*keepers, return_exceptions=True)
-        await asyncio.wait([waiting, hurry], timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+        hurry = asyncio.create_task(self.hurry.wait())
+        everything: list[asyncio.Future[Any]] = [waiting, hurry]
+        await asyncio.wait(everything, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
         hurry.cancel()
         for part in parts:
             if part.running:

@@ -14,6 +14,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def back(product: Product, part: str, old: int) -> Callable[[], bool]:
         return product.children().get(part, old) != old
 
     def beating() -> bool:
-        return float(store.get("vms:heartbeat") or 0) > killed  # type: ignore[arg-type]
+        return float(store.get("vms:heartbeat") or 0) > killed
 
     def answers(port: int) -> bool:
         with socket.create_connection(("127.0.0.1", port), 1):
@@ -75,6 +76,10 @@ def back(product: Product, part: str, old: int) -> Callable[[], bool]:
         "simulators": lambda: answers(simulated_port(product)),
     }
     return lambda: renewed() and proofs[part]()
+
+
+def is_ready(url: str) -> bool:
+    return httpx.get(f"{url}/readyz", timeout=5).status_code == 200
 
 
 def simulated_port(product: Product) -> int:
@@ -117,7 +122,7 @@ def run(arguments: list[str]) -> dict[str, Any]:
                     for part, pid in parts.items():
                         os.kill(pid, signal.SIGKILL)
                         restarts[part] = round(until(back(product, part, pid)), 2)
-                        until(lambda url=product.url: httpx.get(f"{url}/readyz", timeout=5).status_code == 200)
+                        until(partial(is_ready, product.url))
                 sockets = open_sockets(product)
                 stopped.append(product.stop())
                 for connection in sockets:
