@@ -15,7 +15,8 @@ from vms.urls import websocket_urlpatterns
 
 application = ProtocolTypeRouter(
     {
-        "http": LimitBody(http),  # type: ignore[arg-type] — Django types what it sends more widely than ASGI does
+        # Django types what it sends more widely than ASGI does.
+        "http": LimitBody(http),  # type: ignore[arg-type]
         "websocket": Authenticate(URLRouter(websocket_urlpatterns)),
     }
 )
