@@ -28,10 +28,18 @@ OURS = {
 
 def settings(data: Path, **variables: str) -> dict[str, object]:
     """The settings as a fresh process sees them."""
-    names = (
-        "DEBUG SECRET_KEY ALLOWED_HOSTS REDIS_URL CELERY_BROKER_URL RTP_PORTS SESSION_COOKIE_SECURE "
-        "CSRF_TRUSTED_ORIGINS TRUSTED_PROXIES SECURE_HSTS_SECONDS"
-    ).split()
+    names = [
+        "DEBUG",
+        "SECRET_KEY",
+        "ALLOWED_HOSTS",
+        "REDIS_URL",
+        "CELERY_BROKER_URL",
+        "RTP_PORTS",
+        "SESSION_COOKIE_SECURE",
+        "CSRF_TRUSTED_ORIGINS",
+        "TRUSTED_PROXIES",
+        "SECURE_HSTS_SECONDS",
+    ]
     code = (
         "import json; from vms import settings as s; "
         f"print(json.dumps({{n: getattr(s, n) for n in {names!r}}} | {{'ENGINE': s.DATABASES['default']['ENGINE'], "
