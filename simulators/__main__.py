@@ -33,6 +33,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "cameras": {"type": int, "help": "how many cameras the recorder has"},
     "oddities": {"help": "ways of other firmware, comma between; an unknown one lists them"},
     "loginfree_path": {"help": "where the picture without a password is"},
+    "ptz_steps": {"type": int, "help": "the speeds of its cameras: 16 or 256"},
     "tls": _SWITCH | {"help": "HTTPS with a certificate of the device's own"},
     "control": _SWITCH | {"help": "open the side door for tests, /_sim/"},
 }

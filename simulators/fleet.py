@@ -35,6 +35,7 @@ PLAIN: Mapping[str, type | tuple[type, ...]] = {
     "control": bool,
     "tls": bool,
     "cameras": int,
+    "ptz_steps": int,
     "oddities": str,
     "loginfree_path": str,
 }

@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from simulators.device import Manners
+from simulators.ipro import IproSimulator
 from simulators.povcam import PovcamSimulator
 from tests.simulators.helpers import Client, RtpPort
+from tests.simulators.recorder import CALM, Recorder
 
 
 @pytest.fixture
@@ -42,3 +44,12 @@ def make_port():
 @pytest.fixture
 def rtp_port(make_port) -> RtpPort:
     return make_port()
+
+
+@pytest.fixture
+async def recorder() -> AsyncIterator[Recorder]:
+    """A recorder in no hurry: the pacing tests make their own."""
+    async with IproSimulator(seed=7, control=True, gaps=CALM) as device:
+        recorder = Recorder(device)
+        async with recorder.http:
+            yield recorder

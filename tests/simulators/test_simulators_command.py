@@ -70,6 +70,16 @@ def test_the_password_given_is_the_one_wanted():
         assert httpx.get(f"{url}/cgi-bin/get_state", auth=auth, trust_env=False).status_code == 200
 
 
+def test_a_recorder_is_told_its_cameras_and_speaks_tls():
+    with process("ipro", "--port", "0", "--cameras", "20", "--tls", "--user", "boss", "--password", "pear") as started:
+        url = started.stdout.readline().split()[2]
+        assert url.startswith("https://")
+        auth = httpx.DigestAuth("boss", "pear")
+        text = httpx.get(f"{url}/cgi-bin/as_getinfo.cgi?FILE=2", auth=auth, verify=False, trust_env=False).text
+        assert text.count("CH=1\r\n") == 20
+        assert text.count("CH=0\r\n") == 12
+
+
 def test_a_busy_port_is_one_sentence():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

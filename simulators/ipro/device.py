@@ -1,0 +1,592 @@
+"""The recorder itself: its UIDs, what they stream and play, its cameras, its records, and what each command does.
+
+Where the document is silent the simulator decides, and a client should not depend on it:
+  - `dlogin`, `as_getinfo` and `recordedtime` carry no UID and want Digest credentials (`user_auth=False`: nothing);
+    every other command is admitted by its UID alone. More than eight wrong logins within 30 s lock an address out for
+    30 s with 403;
+  - a dead UID is answered 401 with the Digest's challenge, and again 401 when the challenge is met: only a new login
+    helps. That is a note for a UID the recorder once issued and a violation for one it never did. A command without
+    UID is answered the same way and is a violation;
+  - what the document does not allow is answered 400; what comes in the wrong order or is one stream too many 503;
+  - the administrator has priority 2, the live user 1. A login beyond the maximum ends the UID of the lowest priority,
+    among equals the one issued first; if all have a higher priority than the newcomer it is refused with 503;
+  - START and STOP of one camera by one UID more than eight times within 10 s are answered 204;
+  - START wants SCREEN=16X before, or a PLAYCMD=STOP (3.1.7); a second START of the same camera is refused even if it
+    is the same; at most 16 cameras count, their audio does not; audio ends with its video; a STOP that finds nothing
+    is a note and answered 200; a STOP must name COMP and PORT of its START;
+  - MASK is refused while live pictures run, and names 1 to 16 registered cameras; it stays valid after PLAYCMD=STOP,
+    until a live START. NEXTFRAME and PREVFRAME want a pause before, the others a running playback, GOTODATE and PLAY
+    only a MASK. A PLAYCMD=STOP that finds nothing is a note and answered 200;
+  - commands that answer nothing answer 200 without a body;
+  - a registered camera that does not answer (CAM_CONNECT 2) takes START and stays silent; its controls are answered
+    503, as are pan, tilt, zoom, focus and presets of a camera without them: those with an even number. Iris and AUX
+    every camera has. An axis left out of a directctrl goes on by itself; recalling a preset that was never set moves
+    nothing and is a note;
+  - a movement that ends by itself after 2 s, because nobody stopped it, is a note, as is a UID that expires;
+  - the error log runs from old to new and the event log from new to old, as in the examples; summer time is an hour on
+    top of the zone in the log. The disks hold what was recorded longest ago until it is overwritten;
+  - the recorder supports 16, 32, 64 or 128 cameras, the fewest that hold those it has; CAM_CONNECT and MASK have that
+    many places.
+
+Pacing is measured per client address: 3 s between general commands, 0.2 s between camera controls, 0.2 s between steps
+(NEXTFRAME, PREVFRAME); the sequences of starting and stopping, keep-alives and the pulls of a playback are free as
+long as they come one at a time. GOTODATE is free when it starts a playback, and general when it moves a running one.
+
+Not here yet: pictures. START over RTP sends nothing, over HTTP it answers an open multipart without parts; `camera`
+and `playaudio` answer 204, `httpdl` that nothing was recorded, each with the note "not_simulated".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Iterable
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+from simulators.auth import Level, LockOut, Scheme, User
+from simulators.checking import Command, Refused
+from simulators.device import Fault, SimulatedDevice
+from simulators.http import Answer, Request, Response, Stream
+from simulators.ipro import replies
+from simulators.ipro.cameras import Camera, Status
+from simulators.ipro.commands import (
+    CAMERA_CONTROL,
+    GENERAL,
+    GENERAL_PLAYBACK,
+    LONGEST_DOWNLOAD,
+    STEPS,
+    Path,
+    check,
+    moment,
+    paths,
+)
+from simulators.ipro.records import GIGABYTES_PER_HOUR, Disks, Entry, Logs, Zone
+from simulators.ipro.uids import LiveStream, Playback, Session, Uids
+
+REALM = "Network disk recorder"
+SUPPORTED = (16, 32, 64, 128)
+STREAMS_PER_UID = 16
+SWITCHES, SWITCH_SECONDS = 8, 10.0
+FASTEST_STEP = 8
+PRIORITY = {Level.ADMIN: 2, Level.LIVE: 1}
+OTHERS_PRIORITY = {"": 2, "low": 0, "high": 3}
+CAMERA_FAULTS = {"lost": Status.CONNECTION_ERROR, "found": Status.NORMAL, "unregistered": Status.NOT_REGISTERED}
+PAUSED = frozenset({"PAUSE", "NEXTFRAME", "PREVFRAME"})
+
+OfUid = Callable[[Session, dict[str, str], Request], Answer]
+OfAnybody = Callable[[dict[str, str], Request], Answer]
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """The gaps the recorder wants between commands of one client, in seconds."""
+
+    general: float = 3.0
+    camera: float = 0.2
+
+
+class IproSimulator(SimulatedDevice):
+    family = "ipro"
+    keep_alive = True
+    faults: ClassVar[tuple[str, ...]] = ("lose-uids", "fill-uids", "pass-time", "camera", "event", "fill-disks")
+    """lose-uids; fill-uids: other people's clients hold `number` UIDs (mode: low or high priority; 0 lets go of them);
+    pass-time: `seconds` go by at once; camera `number` is (mode) lost, found or unregistered; event: a motion alarm of
+    camera `number`; fill-disks."""
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        name: str = "",
+        seed: int = 1,
+        cameras: int = 8,
+        user: str = "ADMIN",
+        password: str = "12345",  # noqa: S107 -- a simulated recorder leaves the factory like this
+        live_user: str = "",
+        live_password: str = "",
+        user_auth: bool = True,
+        auth_scheme: Scheme = "digest",
+        tls: bool = False,
+        ptz_steps: int = 16,
+        uid_seconds: float = 90.0,
+        max_uids: int = 16,
+        uid_digits: int = 19,
+        disks: tuple[int, ...] = (4001, 4001),
+        zone: Zone | None = None,
+        lockout: LockOut | None = None,
+        gaps: Gaps | None = None,
+        control: bool = False,
+    ) -> None:
+        if not 1 <= cameras <= SUPPORTED[-1]:
+            raise ValueError(f"A recorder has 1 to {SUPPORTED[-1]} cameras, not {cameras}.")
+        if ptz_steps not in (16, 256):
+            raise ValueError(f"Cameras are steered in 16 or 256 steps, not {ptz_steps}.")
+        users = [User(user, password, Level.ADMIN)]
+        if live_user:
+            users.append(User(live_user, live_password, Level.LIVE))
+        super().__init__(
+            host=host,
+            port=port,
+            name=name or f"{replies.MODEL} {seed}",
+            seed=seed,
+            users=tuple(users),
+            realm=REALM,
+            user_auth=user_auth,
+            auth_scheme=auth_scheme,
+            lockout=lockout,
+            manners=None,
+            control=control,
+            tls=tls,
+        )
+        channels = next(supported for supported in SUPPORTED if supported >= cameras)
+        self.commands = paths(channels=channels, ptz_steps=ptz_steps)
+        self.cameras = {number: self._camera(number, cameras) for number in range(1, channels + 1)}
+        self.uids = Uids(clock=self._now, seconds=uid_seconds, most=max_uids, digits=uid_digits)
+        self._skipped = 0.0
+        self._ptz_steps = ptz_steps
+        self._zone = zone or Zone(60, summer=False)
+        self._gaps = gaps or Gaps()
+        self._priorities = {each.name: PRIORITY[each.level] for each in users}
+        began = self._wall() - random.Random(seed).uniform(2, 9) * 86400
+        self._disks = Disks(disks, cameras * GIGABYTES_PER_HOUR, began)
+        self._logs = Logs(seed, cameras, self._wall())
+        self._timer: asyncio.TimerHandle | None = None
+        self._under_way: Counter[str] = Counter()
+        self._without_uid: dict[str, OfAnybody] = {
+            "dlogin": self._dlogin,
+            "as_getinfo": self._as_getinfo,
+            "recordedtime": self._recordedtime,
+        }
+        self._with_uid: dict[str, OfUid] = {
+            "hdrctl": self._hdrctl,
+            "push": self._push,
+            "status": self._status,
+            "logout": self._logout,
+            "camera": self._playback_data,
+            "playaudio": self._playback_data,
+            "directctrl": self._directctrl,
+            "camctl": self._camctl,
+            "loglist": self._loglist,
+            "httpdl": self._httpdl,
+        }
+
+    def _camera(self, number: int, registered: int) -> Camera:
+        status = Status.NORMAL if number <= registered else Status.NOT_REGISTERED
+        return Camera(number, status, ptz=number % 2 == 1, clock=self._now)
+
+    # The recorder's time, which tests may hasten
+
+    def _now(self) -> float:
+        return time.monotonic() + self._skipped
+
+    def _wall(self) -> float:
+        return time.time() + self._skipped
+
+    def _tick(self) -> None:
+        """End what has run out, and come back when the next thing will."""
+        for session in self.uids.end_expired():
+            if session.login is not None:
+                self.note("uid_expired", f"UID {session.uid} was left to die.", session.login)
+        for camera in self.cameras.values():
+            if camera.come_to_rest() and camera.moved_by is not None:
+                self.note("ran_out", f"Nobody stopped camera {camera.number}.", camera.moved_by)
+        if self._timer is not None:
+            self._timer.cancel()
+        ends = [self.uids.next_expiry(), *(camera.next_rest() for camera in self.cameras.values())]
+        due = min((end for end in ends if end is not None), default=None)
+        if due is None:
+            self._timer = None
+        else:
+            self._timer = asyncio.get_running_loop().call_later(max(due - self._now(), 0.001), self._tick)
+
+    # What tests and the side door see
+
+    def sessions(self) -> Iterable[dict[str, Any]]:
+        now = self._now()
+        for session in self.uids:
+            yield {
+                "uid": session.uid,
+                "who": session.login.who if session.login else "somebody else",
+                "priority": session.priority,
+                "peer": session.login.peer if session.login else None,
+                "age": round(now - session.begun, 3),
+                "silent": round(now - session.heard, 3) if session.login else 0.0,
+                "live": _streams(session.live),
+                "audio": _streams(session.audio),
+                "playback": _playback(session),
+            }
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "used_uids": len(self.uids),
+            "cameras": {str(number): _camera_state(camera) for number, camera in self.cameras.items()},
+        }
+
+    def forget(self) -> None:
+        for session in self.uids:
+            self.uids.end(session)
+        for camera in self.cameras.values():
+            camera.move(0, 0, 0)
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def inject(self, kind: str, **details: Any) -> None:
+        number, mode = details.get("number", 0), details.get("mode", "")
+        if kind == "camera" and mode not in CAMERA_FAULTS:
+            raise ValueError(f"A camera can be {', '.join(CAMERA_FAULTS)}, not '{mode}'.")
+        if kind in ("camera", "event") and number not in self.cameras:
+            raise ValueError(f"The recorder supports no camera {number}.")
+        if kind == "fill-uids" and (mode not in OTHERS_PRIORITY or not 0 <= number <= self.uids.most):
+            raise ValueError(f"Others can hold 0 to {self.uids.most} UIDs, of low or high priority or of the same.")
+        super().inject(kind, **details)
+
+    def family_fault(self, fault: Fault) -> None:
+        match fault.kind:
+            case "lose-uids":
+                for session in self.uids:
+                    self.uids.end(session)
+            case "fill-uids":
+                self._fill_uids(fault.number, OTHERS_PRIORITY[fault.mode])
+            case "pass-time":
+                self._skipped += fault.seconds
+            case "camera":
+                self._change(self.cameras[fault.number], CAMERA_FAULTS[fault.mode])
+            case "event":
+                self._logs.grow(self._wall())
+                self._logs.events.append(Entry(self._wall(), f"SITE(VMD)-{fault.number}"))
+            case "fill-disks":
+                self._disks.fill(self._wall())
+            case "clear":
+                self._fill_uids(0, 0)
+                for camera in self.cameras.values():
+                    if camera.status is Status.CONNECTION_ERROR:
+                        self._change(camera, Status.NORMAL)
+        self._tick()
+
+    def _fill_uids(self, wanted: int, priority: int) -> None:
+        """Let other people's clients hold so many UIDs, by logins and logouts of theirs."""
+        others = [session for session in self.uids if session.login is None]
+        for session in others[wanted:]:
+            self.uids.end(session)
+        for _ in range(wanted - len(others)):
+            _, victim = self.uids.issue(priority, None)
+            if victim is not None and victim.login is not None:
+                self.note("evicted", f"Somebody else's login ended UID {victim.uid}.", victim.login)
+
+    def _change(self, camera: Camera, status: Status) -> None:
+        if status is Status.CONNECTION_ERROR and camera.status is Status.NORMAL:
+            self._logs.errors.append(Entry(self._wall(), f"CAM {camera.number} COMMUNICATION ERROR"))
+        if status is Status.NORMAL and camera.status is Status.CONNECTION_ERROR:
+            self._logs.errors.append(Entry(self._wall(), f"CAM {camera.number} COMMUNICATION RECOVERED"))
+        if status is Status.NOT_REGISTERED:
+            for session in self.uids:
+                session.stop_live(camera.number)
+        camera.status = status
+
+    # Requests
+
+    def unknown(self, request: Request) -> Response:
+        if request.path.startswith("/cgi-bin/"):
+            self.violation("unknown_command", f"The document has no {request.path}.", request)
+            return Response(404)
+        return super().unknown(request)
+
+    async def _handle(self, request: Request) -> Answer:
+        """Note what comes while another is under way, of the requests that need no gap between them."""
+        if request.path in GENERAL | CAMERA_CONTROL or not request.path.startswith("/cgi-bin/"):
+            return await super()._handle(request)
+        if self._under_way[request.peer]:
+            self.note("overlap", "Another request of this client is still under way.", request)
+        self._under_way[request.peer] += 1
+        try:
+            return await super()._handle(request)
+        finally:
+            self._under_way[request.peer] -= 1
+
+    def check(self, command: Command, request: Request) -> dict[str, str]:
+        assert isinstance(command, Path)
+        if command.level is Level.NOBODY and not any(piece.startswith("UID=") for piece in request.query.split("&")):
+            raise Refused("missing_uid", f"{command.path} needs UID.", 401, self.authenticator.challenge())
+        return check(command, request)
+
+    def pace(self, command: Command, values: dict[str, str], request: Request) -> None:
+        lane = self._lane(command.path, values)
+        if lane is not None:
+            wanted = self._gaps.general if lane == "general" else self._gaps.camera
+            self.expect_gap(f"pacing-{lane}", lane, wanted, request)
+
+    def _lane(self, path: str, values: dict[str, str]) -> str | None:
+        if path in GENERAL:
+            return "general"
+        if path in CAMERA_CONTROL:
+            return "camera"
+        playcmd = values.get("PLAYCMD")
+        if playcmd in STEPS:
+            return "step"
+        session = self.uids.find(values.get("UID", ""))
+        if playcmd == "GOTODATE" and (session is None or session.playback is None):
+            return None
+        return "general" if playcmd in GENERAL_PLAYBACK else None
+
+    async def run(self, command: Command, values: dict[str, str], request: Request) -> Answer:
+        self._tick()
+        try:
+            name = command.path.removeprefix("/cgi-bin/").removesuffix(".cgi")
+            if name in self._without_uid:
+                return self._without_uid[name](values, request)
+            session = self.uids.find(values["UID"])
+            if session is None:
+                return self._dead(values["UID"], request)
+            self.uids.heard(session)
+            return self._with_uid[name](session, values, request)
+        finally:
+            self._tick()
+
+    def _dead(self, uid: str, request: Request) -> Response:
+        challenge = self.authenticator.challenge()
+        if not self.uids.was_issued(uid):
+            raise Refused("uid", f"UID {uid} was never issued.", 401, challenge)
+        self.note("dead_uid", f"UID {uid} is dead.", request)
+        return Response(401, headers=challenge)
+
+    # 6 Login, logout, keep-alive, download
+
+    def _dlogin(self, values: dict[str, str], request: Request) -> Answer:
+        priority = self._priorities.get(request.who, PRIORITY[Level.LIVE])
+        session, victim = self.uids.issue(priority, request)
+        if session is None:
+            self.note("login_refused", "Every UID is in use by somebody with a higher priority.", request)
+            return Response(503)
+        if victim is not None:
+            whose = "somebody else's" if victim.login is None else "its own or another's"
+            self.note("evicted", f"The login ended UID {victim.uid}, {whose}.", request)
+        return replies.login_page(session.uid)
+
+    def _logout(self, session: Session, values: dict[str, str], request: Request) -> Answer:
+        if session.live or session.playback:
+            self.note("logout_while_busy", f"UID {session.uid} still streams or plays.", request)
+        self.uids.end(session)
+        return Response(200)
+
+    def _status(self, session: Session, values: dict[str, str], request: Request) -> Answer:
+        return Response(200)
+
+    def _httpdl(self, session: Session, values: dict[str, str], request: Request) -> Answer:
+        self._registered(int(values["CAM"]))
+        start, end = (moment(values[name], hundredths=False) for name in ("STARTTIME", "ENDTIME"))
+        assert start is not None
+        assert end is not None
+        if not start <= end <= start + LONGEST_DOWNLOAD:
+            raise Refused("value", "ENDTIME must be within an hour after STARTTIME.")
+        self.note("not_simulated", "Recordings cannot be downloaded yet.", request)
+        content_type = f"multipart/form-data; boundary={replies.BOUNDARY}"
+        return Response(200, replies.nothing_to_download(), content_type)
+
+    # 2 Live
+
+    def _registered(self, number: int) -> Camera:
+        camera = self.cameras[number]
+        if camera.status is Status.NOT_REGISTERED:
+            raise Refused("camera", f"The recorder has no camera {number}.")
+        return camera
+
+    def _push(self, session: Session, values: dict[str, str], request: Request) -> Answer:
+        number = self._registered(int(values["CAM"])).number
+        if self._too_many(session, number):
+            self.note("too_many", f"Camera {number} is started and stopped too often.", request)
+            return Response(204)
+        audio = values["COMP"] == "AUDIO"
+        streams = session.audio if audio else session.live
+        stream = LiveStream(values["COMP"], int(values["PORT"]) if "PORT" in values else None)
+        if values["CMD"] == "STOP":
+            running = streams.get(number)
+            if running is None:
+                self.note("nothing_to_stop", f"UID {session.uid} does not stream this of camera {number}.", request)
+            elif (running.compression, running.port) != (stream.compression, stream.port):
+                raise Refused("mismatch", f"START was for {running.compression} to port {running.port}.")
+            elif audio:
+                running.ended.set()
+                del streams[number]
+            else:
+                session.stop_live(number)
+            return Response(200)
+        if not values.keys() & {"PORT", "INTERNETMODE"}:
+            raise Refused("missing_parameter", "START needs PORT, or INTERNETMODE for pictures over HTTP.")
+        self._may_start(session, number, audio)
+        streams[number] = stream
+        session.mask = frozenset()
+        if stream.port is not None:
+            return Response(200)
+        return Stream(f"multipart/x-mixed-replace; boundary={replies.BOUNDARY}", _until(stream.ended))
+
+    def _too_many(self, session: Session, number: int) -> bool:
+        now, switched = self._now(), session.switched[number]
+        while switched and switched[0] <= now - SWITCH_SECONDS:
+            switched.popleft()
+        switched.append(now)
+        return len(switched) > SWITCHES
+
+    def _may_start(self, session: Session, number: int, audio: bool) -> None:
+        if session.playback is not None:
+            raise Refused("sequence", "The UID plays recordings: stop that first.", 503)
+        if audio:
+            if number not in session.live:
+                raise Refused("sequence", "Audio wants the camera's video started first.", 503)
+            if number in session.audio:
+                raise Refused("same_camera", f"The UID has the audio of camera {number} already.", 503)
+            return
+        if not session.live_ready:
+            raise Refused("sequence", "START wants hdrctl.cgi with SCREEN=16X first.", 503)
+        if number in session.live:
+            raise Refused("same_camera", f"The UID streams camera {number} already: another needs another UID.", 503)
+        if len(session.live) >= STREAMS_PER_UID:
+            raise Refused("too_many_streams", f"A UID carries {STREAMS_PER_UID} streams.", 503)
+
+    # 2.1.2.1 and 3 Recorder control
+
+    def _hdrctl(self, session: Session, values: dict[str, str], request: Request) -> Answer:
+        if "SCREEN" in values:
+            if session.playback is not None:
+                raise Refused("sequence", "The UID plays recordings: stop that first.", 503)
+            session.live_ready = True
+        elif session.live:
+            raise Refused("sequence", "The UID streams live: stop that first.", 503)
+        elif "MASK" in values:
+            self._mask(session, values["MASK"])
+        else:
+            self._play(session, values["PLAYCMD"], values["TIMEF"], request)
+        return Response(200)
+
+    def _mask(self, session: Session, mask: str) -> None:
+        chosen = frozenset(number for number, digit in enumerate(mask, 1) if digit == "1")
+        for number in chosen:
+            self._registered(number)
+        if not 1 <= len(chosen) <= STREAMS_PER_UID:
+            raise Refused("value", f"MASK names {len(chosen)} cameras; a UID plays 1 to {STREAMS_PER_UID}.")
+        session.mask = chosen
+        session.live_ready = False
+
+    def _play(self, session: Session, playcmd: str, timef: str, request: Request) -> None:
+        before = session.playback
+        if playcmd == "STOP":
+            if before is None:
+                self.note("nothing_to_stop", f"UID {session.uid} plays nothing.", request)
+            session.playback = None
+            session.live_ready = True
+            return
+        if not session.mask:
+            raise Refused("sequence", f"{playcmd} wants a MASK first.", 503)
+        if before is None and playcmd not in ("PLAY", "GOTODATE"):
+            raise Refused("sequence", f"{playcmd} wants a playback that has begun.", 503)
+        if playcmd in STEPS and (before is None or before.command not in PAUSED):
+            raise Refused("sequence", f"{playcmd} wants a playback that pauses.", 503)
+        speed = 0
+        if playcmd in ("FF", "REW"):
+            speed = min(before.speed + 1, FASTEST_STEP) if before and before.command == playcmd else 1
+        session.playback = Playback(playcmd, moment(timef, hundredths=True), speed)
+
+    def _playback_data(self, session: Session, values: dict[str, str], request: Request) -> Answer:
+        number = self._registered(int(values["CAM"])).number
+        if session.playback is None or number not in session.mask:
+            raise Refused("sequence", f"Camera {number} is not being played: it wants MASK and PLAYCMD first.", 503)
+        self.note("not_simulated", "Recordings cannot be played yet.", request)
+        return Response(204)
+
+    # 4 Camera control
+
+    def _directctrl(self, session: Session, values: dict[str, str], request: Request) -> Answer:
+        if not values.keys() & {"PAN", "TILT", "ZOOM"}:
+            raise Refused("missing_parameter", "directctrl.cgi needs PAN, TILT or ZOOM.")
+        camera = self._registered(int(values["CH"]))
+        if not self._obeys(camera, request, ptz=True):
+            return Response(503)
+        fastest = {"PAN": self._ptz_steps, "TILT": self._ptz_steps, "ZOOM": 4}
+        speeds = {name: int(values[name]) / fastest[name] if name in values else None for name in fastest}
+        camera.moved_by = request
+        camera.move(speeds["PAN"], speeds["TILT"], speeds["ZOOM"])
+        return Response(200)
+
+    def _camctl(self, session: Session, values: dict[str, str], request: Request) -> Answer:
+        camera, command = self._registered(int(values["CH"])), values["CMD"]
+        if not self._obeys(camera, request, ptz=command != "IRIS" and not command.startswith("AUX")):
+            return Response(503)
+        number = int(values.get("NO", "0"))
+        match command, values.get("CTRL"):
+            case "CENTERING", _:
+                camera.center(int(values["X"]), int(values["Y"]))
+            case "FOCUS", direction:
+                camera.focus = {"FAR": camera.focus + 1, "NEAR": camera.focus - 1}.get(str(direction), 0)
+            case "IRIS", direction:
+                camera.iris = {"OPEN": camera.iris + 1, "CLOSE": camera.iris - 1}.get(str(direction), 0)
+            case "PRESETPRG", _:
+                camera.presets[number] = camera.position()
+            case "PRESET", _ if number in camera.presets:
+                camera.look(camera.presets[number])
+            case "PRESET", _:
+                self.note("preset_unset", f"Camera {camera.number} has no preset {number}.", request)
+            case _, "OPEN":
+                camera.aux.add(int(command[-1]))
+            case _:
+                camera.aux.discard(int(command[-1]))
+        return Response(200)
+
+    def _obeys(self, camera: Camera, request: Request, *, ptz: bool) -> bool:
+        if camera.status is Status.CONNECTION_ERROR:
+            self.note("camera_lost", f"Camera {camera.number} does not answer the recorder.", request)
+            return False
+        if ptz and not camera.ptz:
+            self.note("no_ptz", f"Camera {camera.number} cannot be steered.", request)
+            return False
+        return True
+
+    # 5 Recorder information
+
+    def _loglist(self, session: Session, values: dict[str, str], request: Request) -> Answer:
+        self._logs.grow(self._wall())
+        kind = values["KIND"]
+        entries = list(self._logs.errors if kind == "ERR" else reversed(self._logs.events))
+        return replies.log("ERROR" if kind == "ERR" else "EVENT", values["HTML"], entries, self._zone)
+
+    def _recordedtime(self, values: dict[str, str], request: Request) -> Answer:
+        return replies.recorded_time(self._disks, self._zone, self._wall())
+
+    def _as_getinfo(self, values: dict[str, str], request: Request) -> Answer:
+        status = {number: camera.status for number, camera in self.cameras.items()}
+        return replies.connections(status, self.uids.most, len(self.uids))
+
+
+async def _until(ended: asyncio.Event) -> AsyncGenerator[bytes, None]:
+    """A live stream over HTTP that has nothing to show, until it is stopped."""
+    await ended.wait()
+    yield f"{replies.BOUNDARY}--\r\n".encode()
+
+
+def _streams(streams: dict[int, LiveStream]) -> list[dict[str, Any]]:
+    return [
+        {"camera": number, "compression": stream.compression, "port": stream.port} for number, stream in streams.items()
+    ]
+
+
+def _playback(session: Session) -> dict[str, Any] | None:
+    playback = session.playback
+    if playback is None:
+        return None
+    at = playback.at.isoformat() if playback.at else None
+    return {"cameras": sorted(session.mask), "command": playback.command, "at": at, "speed": playback.speed}
+
+
+def _camera_state(camera: Camera) -> dict[str, Any]:
+    return {
+        "status": int(camera.status),
+        "ptz": camera.ptz,
+        **{name: round(place, 3) for name, place in asdict(camera.position()).items()},
+        "moving": camera.moving,
+        "focus": camera.focus,
+        "iris": camera.iris,
+        "aux": sorted(camera.aux),
+        "presets": sorted(camera.presets),
+    }
