@@ -27,7 +27,7 @@ function showConnection(state) {
 
 function showCameras(cameras) {
   const total = Object.values(cameras).reduce((sum, count) => sum + count, 0);
-  const states = Object.entries(cameras).filter(([state, count]) => count || state === "online");
+  const states = Object.entries(cameras).filter(([state, count]) => count || (total && state === "online"));
   const words = [`${total} ${total === 1 ? "camera" : "cameras"}`, ...states.map(([state, count]) => `${count} ${state}`)];
   const text = words.join(" · ");
   if (part("cameras").textContent !== text) part("cameras").textContent = text;

@@ -69,6 +69,7 @@ for (const head of document.querySelectorAll("th[data-sort]")) makeSortable(head
 for (const field of document.querySelectorAll("[data-filter]")) {
   field.addEventListener("input", () => filter(field));
   field.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") event.preventDefault(); // in a form it would send the form
     if (event.key !== "Escape" || !field.value) return;
     field.value = "";
     filter(field);

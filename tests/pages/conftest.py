@@ -144,6 +144,7 @@ def visit(chromium: Browser, live_server: LiveServer, request: pytest.FixtureReq
     context.set_default_timeout(10_000)
     visit = Visit(context.new_page(), context, live_server.url)
     visit.page.route_web_socket("**/ws/events/", visit.answer)
+    visit.page.route_web_socket("**/ws/live/**", lambda socket: None)
     visit.page.on("console", visit.hear)
     visit.page.on("pageerror", lambda error: visit.complaints.append(str(error)))
     yield visit

@@ -38,7 +38,18 @@ def check(visit: Visit, where: str) -> None:
 
 @both_sizes
 @pytest.mark.parametrize(
-    "path", ["/", "/users/", "/users/new/", "/users/{}/", "/tokens/", "/audit/", "/styleguide/", "/password/"]
+    "path",
+    [
+        "/",
+        "/users/",
+        "/users/new/",
+        "/users/{user}/",
+        "/tokens/",
+        "/audit/",
+        "/styleguide/",
+        "/password/",
+        "/cameras/{camera}/",
+    ],
 )
 def test_pages_with_data_are_accessible_and_fit(
     visit: Visit, path: str, admin: User, person: Callable[..., User], fleet: dict[str, Camera]
@@ -47,7 +58,7 @@ def test_pages_with_data_are_accessible_and_fit(
     tokens.create(admin, admin, name="A wall")
     User.objects.filter(pk=admin.pk).update(welcomed=False)
     visit.sign_in(admin)
-    visit.go(path.format(somebody.pk))
+    visit.go(path.format(user=somebody.pk, camera=fleet["Demo entrance"].pk))
     check(visit, path)
 
 
