@@ -37,6 +37,10 @@ PLAIN: Mapping[str, type | tuple[type, ...]] = {
     "cameras": int,
     "ptz_steps": int,
     "oddities": str,
+    "work_seconds": (int, float),
+    "cards": list,
+    "clips": int,
+    "head": bool,
     "loginfree_path": str,
 }
 """What a device may be told in a file or on the command line."""

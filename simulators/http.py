@@ -85,6 +85,7 @@ class Stream:
 
     content_type: str
     parts: AsyncGenerator[bytes, None]
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -212,7 +213,7 @@ class HttpServer:
         await _drain(writer)
 
     async def _send_stream(self, writer: asyncio.StreamWriter, stream: Stream) -> None:
-        writer.write(self.dialect.head(200, (("Content-Type", stream.content_type),)))
+        writer.write(self.dialect.head(200, (("Content-Type", stream.content_type), *stream.headers)))
         async with contextlib.aclosing(stream.parts) as parts:
             async for part in parts:
                 writer.write(part)

@@ -21,7 +21,7 @@ from fractions import Fraction
 
 from simulators.h264 import Encoder
 from simulators.picture import Picture, jpeg
-from simulators.rtp import CLOCK, Packetizer
+from simulators.rtp import CLOCK, MTU, Packetizer
 
 BURST = 8  # packets sent at once
 LATE = 1.0  # seconds behind the clock after which frames are skipped instead of caught up
@@ -37,14 +37,17 @@ class VideoFormat:
 
 
 class Receiver:
-    """Where one client wants its packets."""
+    """Where packets go: one client's port, or with a `ttl` a multicast group."""
 
-    def __init__(self, host: str, port: int, local_host: str) -> None:
+    def __init__(self, host: str, port: int, local_host: str, *, mtu: int = MTU, ttl: int = 0) -> None:
         self.host, self.port = host, port
-        self.packetizer = Packetizer()
+        self.packetizer = Packetizer(mtu=mtu)
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
         self._socket.bind((local_host, 0))
+        if ttl:
+            self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, ttl)
+            self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(local_host))
 
     def send(self, packet: bytes) -> None:
         # A full buffer or a port nobody listens on loses the packet, as it would on a wire.
@@ -85,6 +88,15 @@ class VideoSource:
         if not self._receivers and self._task is not None:
             self._task.cancel()
             self._task = None
+
+    def change(self, video: VideoFormat) -> None:
+        """Encode so from now on; who receives sees new parameter sets and a key picture."""
+        if video == self.format:
+            return
+        self.format = video
+        if self._task is not None:
+            self._task.cancel()
+            self._task = asyncio.create_task(self._run())
 
     async def _run(self) -> None:
         rate = float(self.format.rate)

@@ -1,41 +1,75 @@
-"""The POVCAM recorder itself: UIDs, what they stream, and what each command does.
+"""The POVCAM recorder itself: its chapters put together, its restarts, its faults.
 
 Where the document is silent the simulator decides, and a client should not depend on it:
-  - a UID serves the transmission mode it was asked for (vcodec) and no other, and ends with connect=stop;
-  - `getuid` beyond the limit of UIDs answers 200 with the text "Access Limit", as sibling devices do;
-  - `keep_alive` for a UID the recorder does not know answers 500 (sibling devices), other commands 403. That is a note
-    when the recorder once gave this UID (a restart may have lost it) and a violation when it never did;
-  - setters answer 204, `h264` and `keep_alive` 200, both without a body;
-  - `get_state` in playback or standby mode answers 404;
-  - a snapshot before action=start answers 500: the document says start is mandatory after power-on.
+
+  UIDs       a UID serves the transmission mode it was asked for (vcodec) and no other, and ends with connect=stop;
+             `getuid` beyond the limit of UIDs answers 200 with the text "Access Limit", as sibling devices do, and 204
+             for a stream that is switched off; `keep_alive` for an unknown UID answers 500 (siblings), other commands
+             403: a note when the recorder once gave it (a restart may have lost it), a violation when it never did
+  answers    setters answer 204, `h264`, `audio`, `keep_alive`, `camctrl` and `directctrl` 200, all without a body;
+             what the document does not allow is 400; what the recorder's state does not allow is 500; without a
+             camera head its control is 404; aw_ptz and aw_cam belong to another document and answer eR1 / ER1
+  pictures   a snapshot before action=start answers 500; while JPEG is off, pictures are black; changed settings take
+             effect at once, and a stream whose delivery changed ends; audio is started and stopped without a sound
+  clock      a date may be given in part; zone and summer time move what is shown and leave the moment alone; an NTP
+             server is always there and always right
+  settings   `jpeg_quality` and `LIVEQUAL` are read back as 1 (0 to 4) or 5 (5 to 9), `bandwidth=10000` as 0, `audio`
+             as in or off; the volume level cannot be read; h264_bandwidth_min is allowed when f_priority is 2 in the
+             same request or already; audio_sens is allowed with audio=1 only; multicast_addr and its parts must agree;
+             the priority mode cannot change while a card is busy, and leaving REC/PB(4K) leaves its 4K format
+  network    another port, or another address of the loopback network, is really taken (500 when it cannot be): the
+             recorder answers, is away for `work_seconds`, and listens there; any other address is only told back
+  HTTPS      see certificates.py; with a self-signed certificate and live=https the web server really speaks TLS at
+             https_port, and with live=http it returns to where it was
+  log        number 1 is the newest; fields are separated by byte 5C; without `num` all are told
+  cards      recording starts and ends `work_seconds` after the command, and is refused in between; clips keep their
+             number while their card does not change, and a list is true no longer than that; while the recorder is
+             busy with a card, what would change one is refused; a slot without a card lists no clips; formatting
+             takes twice `work_seconds`; a clip's bytes are arbitrary, and always the same
+  transfer   nothing is sent; without a server address it fails; a cancelled one ends as error; before the first one,
+             as before the first formatting, the progress is finish
+  modes      in playback and standby `get_state` answers 404 and `sdctrl` 500; a restart returns to imaging
+
+The document knows no reset to factory settings and no change of users: the first is a fault for tests
+(factory-reset), the second does not exist.
 """
 
 from __future__ import annotations
 
-import asyncio
-import random
+import contextlib
+import dataclasses
+import socket
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from datetime import timedelta
 from fractions import Fraction
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
+from simulators import checking
 from simulators.auth import Level, LockOut, Scheme, User
-from simulators.checking import Command, Refused
+from simulators.certificate import Certificate
+from simulators.checking import Command, Refused, meant
 from simulators.device import Fault, Manners, SimulatedDevice
-from simulators.http import Answer, Request, Response, Stream
-from simulators.povcam import replies
-from simulators.povcam.commands import NOT_SIMULATED, commands
-from simulators.video import Receiver, Stills, VideoFormat, VideoSource
+from simulators.http import Answer, Request, Response
+from simulators.oddities import chosen
+from simulators.povcam.answers import Action, Declined
+from simulators.povcam.cards import SLOTS, Cards
+from simulators.povcam.catalogue import as_in_the_example, commands
+from simulators.povcam.certificates import Certificates
+from simulators.povcam.clips import Clips
+from simulators.povcam.clock import RunningClock
+from simulators.povcam.configuration import Configuration
+from simulators.povcam.eventlog import EventLog
+from simulators.povcam.head import Head
+from simulators.povcam.oddities import ODDITIES, RANDOM_NUMBER, decline, unlike, widened, without_random_number
+from simulators.povcam.recording import RecordingChapter
+from simulators.povcam.replies import MODEL
+from simulators.povcam.settings import SystemFrequency, factory_settings
+from simulators.povcam.transmission import Transmission
+from simulators.video import VideoFormat
 
-MODEL = "AG-UMR20"
-VERSION = "V1.02"
-BOUNDARY = "--myboundary"
-# What keep_alive's `mode` and the `stream` are for the vcodec a UID was asked for.
-KEEP_ALIVE_MODE = {"h264": "h.264", "h264_2": "h.264_2", "jpeg": "jpeg"}
-STREAM_OF = {"h264": "1", "h264_2": "2"}
-
-SystemFrequency = Literal["59.94", "50"]
+ROOT = "/cgi-bin/"
+RANDOM_PATH = "/cgi-bin/get_randomnum"
 
 
 def default_streams(system_frequency: SystemFrequency) -> dict[int, VideoFormat]:
@@ -47,25 +81,25 @@ def default_streams(system_frequency: SystemFrequency) -> dict[int, VideoFormat]
     return {1: VideoFormat(1280, 720, Fraction(30), 4096), 2: VideoFormat(640, 360, Fraction(15), 1024)}
 
 
-@dataclass
-class Session:
-    """One UID."""
+@dataclasses.dataclass(frozen=True)
+class Address:
+    """Where and how the web server shall listen after the next restart."""
 
-    uid: int
-    vcodec: str
-    peer: str
-    begun: float
-    heard: float
-    expiry: asyncio.TimerHandle
-    receiver: Receiver | None = None
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    host: str
+    port: int
+    certificate: Certificate | None
 
 
 class PovcamSimulator(SimulatedDevice):
     family = "povcam"
-    faults: ClassVar[tuple[str, ...]] = ("lose-uids", "stop-frames", "lose-packets", "mode")
+    faults: ClassVar[tuple[str, ...]] = (
+        *("lose-uids", "stop-frames", "lose-packets", "mode", "card", "pre-rec", "lose-lists", "slow-downloads"),
+        *("cut-downloads", "failing-transfers", "clock-skew", "factory-reset"),
+    )
     """lose-uids; stop-frames for `seconds` (0: until clear); lose-packets: each `every`-th; mode: imaging, playback,
-    standby."""
+    standby; card: what happens to that of slot `number` is the `mode`: insert, remove, error, repair (for `seconds`),
+    full; pre-rec: `mode` on or off; lose-lists: of clips; slow-downloads: `seconds` between pieces; cut-downloads and
+    failing-transfers: the next `times`; clock-skew: wrong by `seconds`; factory-reset: all settings but the address."""
 
     def __init__(
         self,
@@ -85,14 +119,26 @@ class PovcamSimulator(SimulatedDevice):
         uid_seconds: float = 90.0,
         max_uids: int = 10,
         reboot_seconds: float = 3.0,
+        work_seconds: float = 2.0,
+        cards: tuple[int, int] = (64, 0),
+        clips: int = 17,
+        fill: float = 1.0,
+        head: bool = True,
+        oddities: str = "",
         lockout: LockOut | None = None,
         manners: Manners | None = None,
         control: bool = False,
     ) -> None:
+        """`work_seconds`: what the document calls a few seconds; `cards`: gigabytes in both slots, 0 for none; `clips`:
+        AVCHD clips on the first; `fill`: how many times faster than a real one a recording fills its card; `head`:
+        whether a camera head is connected; `oddities`: see oddities.py."""
+        self.oddities = chosen(oddities, ODDITIES)
+        name = name or f"UMR20 {seed}"
         users = [User(user, password, Level.ADMIN)]
         if live_user:
             users.append(User(live_user, live_password, Level.LIVE))
-        name = name or f"UMR20 {seed}"
+        if len(cards) != len(SLOTS) or not all(isinstance(size, int) and 0 <= size <= 2000 for size in cards):
+            raise ValueError(f"The cards are two sizes from 0 to 2000 gigabytes, not {cards!r}.")
         super().__init__(
             host=host,
             port=port,
@@ -106,271 +152,215 @@ class PovcamSimulator(SimulatedDevice):
             manners=manners,
             control=control,
         )
-        self.commands = commands(system_frequency)
-        self.settings = replies.Settings(name[:20], streams or default_streams(system_frequency))
+        streams = default_streams(system_frequency) | (streams or {})
+        self._factory = name[:20], seed, system_frequency, streams
+        self.settings = factory_settings(*self._factory)
         self.mode = "imaging"
-        self._uid_seconds = uid_seconds
-        self._max_uids = max_uids
-        self._reboot_seconds = reboot_seconds
-        self._sessions: dict[int, Session] = {}
-        self._next_uid = random.Random(seed).randrange(100, 900)
-        self._given: set[int] = set()
-        self._jpeg_started = False
-        self._sources = {number: self._source(video) for number, video in self.settings.streams.items()}
-        self._stills = Stills(640, 360, seed=seed, name=self.settings.cam_title, started=self.started)
-        self._actions: dict[str, Callable[[dict[str, str], Request], Coroutine[Any, Any, Answer]]] = {
-            "getuid": self._getuid,
-            "getinfo": self._getinfo,
-            "get_capability": self._get_capability,
-            "jpeg": self._jpeg,
-            "mjpeg": self._mjpeg,
-            "view.cgi": self._view,
-            "camera": self._camera,
-            "h264": self._h264,
-            "keep_alive": self._keep_alive,
-            "set_priority_mode": self._set_priority_mode,
-            "set_basic": self._set_basic,
-            "initial": self._initial,
-            "get_priority_mode": self._get_priority_mode,
-            "get_basic": self._get_basic,
-            "get_state": self._get_state,
+        self.clock = RunningClock(self.settings)
+        self.log = EventLog(self.clock)
+        self.log.add(100, "Power on")
+        self.cards = Cards(
+            self.settings,
+            self.clock,
+            self.log,
+            gigabytes=cards,
+            clips=clips,
+            work_seconds=work_seconds,
+            fill=fill,
+        )
+        self._reboot_seconds, self._work_seconds = reboot_seconds, work_seconds
+        self._clear_port = port
+        self._next: Address | None = None
+        self._transmission = Transmission(
+            self.settings,
+            streams,
+            name=self.settings.basic.cam_title,
+            seed=seed,
+            started=self.started,
+            uid_seconds=uid_seconds,
+            max_uids=max_uids,
+            address=self._listening,
+        )
+        self._head = Head(present=head)
+        self._clips = Clips(self.settings, self.cards, seed=seed)
+        configuration = Configuration(
+            self.settings,
+            self.clock,
+            self.log,
+            occupied=lambda: self.cards.occupation() is not None,
+            address=self._listening,
+            changed=self._transmission.apply,
+            reboot=lambda: self.reboot(reboot_seconds),
+            move=self._move,
+        )
+        certificates = Certificates(
+            self.settings, self.clock, self.log, work_seconds=work_seconds, serve=self._serve_securely
+        )
+        recording = RecordingChapter(self.settings, self.cards, head=head, mode=lambda: self.mode)
+        self._commands = commands(system_frequency)
+        self.commands = {path: several[0] for path, several in self._commands.items()}
+        self._actions: dict[str, Action] = {
+            **self._transmission.actions,
+            **self._head.actions,
+            **configuration.actions,
+            **certificates.actions,
+            **recording.actions,
+            **self._clips.actions,
         }
-
-    def _source(self, video: VideoFormat) -> VideoSource:
-        return VideoSource(video, seed=self.seed, name=self.settings.cam_title, started=self.started)
 
     # What tests and the side door see
 
     @property
     def encoding(self) -> list[int]:
         """The streams that are being encoded now."""
-        return [number for number, source in self._sources.items() if source.encoding]
+        return self._transmission.encoding
 
     def sessions(self) -> Iterable[dict[str, Any]]:
-        now = time.monotonic()
-        for session in list(self._sessions.values()):
-            receiver = session.receiver
-            yield {
-                "uid": session.uid,
-                "vcodec": session.vcodec,
-                "peer": session.peer,
-                "age": round(now - session.begun, 3),
-                "silent": round(now - session.heard, 3),
-                "streaming": {"host": receiver.host, "port": receiver.port} if receiver else None,
-            }
+        return self._transmission.sessions()
 
-    def forget(self) -> None:
-        for uid in list(self._sessions):
-            self._end(uid)
-        self._jpeg_started = False
+    def state(self) -> dict[str, Any]:
+        """The head's optics, the mode, and what the recorder is busy with."""
+        return {"mode": self.mode, "head": self._head.state(), "busy": self.cards.occupation()}
 
-    def family_fault(self, fault: Fault) -> None:
-        match fault.kind:
-            case "lose-uids":
-                for uid in list(self._sessions):
-                    self._end(uid)
-            case "stop-frames":
-                for source in self._sources.values():
-                    source.silent_until = time.monotonic() + fault.seconds if fault.seconds else float("inf")
-            case "lose-packets":
-                for source in self._sources.values():
-                    source.lose_every = fault.every
-            case "mode":
-                self.mode = fault.mode
-            case "clear":
-                for source in self._sources.values():
-                    source.silent_until, source.lose_every = 0.0, 0
-                self.mode = "imaging"
+    # Requests
+
+    def find(self, request: Request) -> Command | None:
+        several = self._commands.get(request.path)
+        if several is None:
+            return None
+        names = {piece.partition("=")[0] for piece in request.query.split("&")}
+        return meant(several, request.method, names)
+
+    def check(self, command: Command, request: Request) -> dict[str, str]:
+        command = widened(self.oddities, command)
+        request, _ = without_random_number(self.oddities, request)
+        try:
+            return checking.check(command, request)
+        except Refused as refused:
+            other = as_in_the_example(command) if refused.kind == "order" else None
+            if other is None:
+                raise
+            return checking.check(other, request)
 
     def unknown(self, request: Request) -> Response:
-        if request.path in NOT_SIMULATED:
-            self.note("not_simulated", f"{request.path} is documented, but this simulator does not know it.", request)
-            return Response(404)
-        if request.path.startswith("/cgi-bin/"):
+        if request.path == RANDOM_PATH and "accept-refused" in self.oddities:
+            return Response(200, f"Randomnum={RANDOM_NUMBER}\r\n".encode())
+        if request.path.startswith(ROOT):
             self.violation("unknown_command", f"The document has no {request.path}.", request)
             return Response(404)
         return super().unknown(request)
 
     async def run(self, command: Command, values: dict[str, str], request: Request) -> Answer:
-        return await self._actions[command.path.removeprefix("/cgi-bin/")](values, request)
+        try:
+            values = decline(self.oddities, command, values, request)
+            answer = await self._actions[command.path.removeprefix(ROOT)](values, request)
+        except Declined as declined:
+            self.note(declined.kind, str(declined), request)
+            answer = Response(declined.status, declined.body)
+        return unlike(self.oddities, command.path, answer)
 
-    # UIDs
+    # Restarts
 
-    def _begin(self, vcodec: str, peer: str) -> Session:
-        while self._next_uid in self._given:
-            self._next_uid += 1
-        uid = self._next_uid
-        self._given.add(uid)
-        now = time.monotonic()
-        expiry = asyncio.get_running_loop().call_later(self._uid_seconds, self._end, uid)
-        self._sessions[uid] = session = Session(uid, vcodec, peer, now, now, expiry)
-        return session
+    def forget(self) -> None:
+        self.cards.restart()
+        self._transmission.restart()
+        self._head.restart()
+        self.mode = "imaging"
 
-    def _heard(self, session: Session) -> None:
-        """The client showed that it is still there."""
-        session.heard = time.monotonic()
-        session.expiry.cancel()
-        session.expiry = asyncio.get_running_loop().call_later(self._uid_seconds, self._end, session.uid)
-
-    def _end(self, uid: int) -> None:
-        session = self._sessions.pop(uid, None)
-        if session is None:
+    def wake(self) -> None:
+        self.log.add(100, "Power on")
+        if self._next is None:
             return
-        session.expiry.cancel()
-        session.ended.set()
-        self._stop_sending(session)
+        self._server.host, self._server.port = self._next.host, self._next.port
+        self.certificate = self._next.certificate
+        self._server.tls = self.certificate.context if self.certificate else None
+        self._next = None
 
-    def _stop_sending(self, session: Session) -> None:
-        if session.receiver is not None:
-            self._sources[int(STREAM_OF[session.vcodec])].remove(session.receiver)
-            session.receiver = None
+    def _listening(self) -> tuple[str, int]:
+        return self.host, self.port
 
-    def _session(self, values: dict[str, str], request: Request) -> Session | None:
-        """The UID's session, or None with a remark about why there is none."""
-        uid = int(values["UID"])
-        session = self._sessions.get(uid)
-        if session is None:
-            if uid in self._given:
-                self.note("unknown_uid", f"UID {uid} has ended.", request)
-            else:
-                self.violation("uid", f"UID {uid} was never given.", request)
-        return session
+    def _move(self, host: str, port: int) -> None:
+        """Listen at another port, or at another address of this machine's loopback network; any other address is only
+        remembered."""
+        shown = self.settings.network.IP_addr or self.host
+        real = host if host.startswith("127.") and self.host.startswith("127.") else self.host
+        self._relocate(real, port, self.certificate)
+        if host != shown:
+            self.settings.network.IP_addr = "" if host == real else host
 
-    # 2.1 to 2.3
+    def _serve_securely(self, live: str, port: int, common_name: str) -> None:
+        if live == "https":
+            if self.certificate is None:
+                self._clear_port = self.port
+            self._relocate(self.host, port, Certificate(common_name, self.host))
+        else:
+            self._relocate(self.host, self._clear_port, None)
 
-    def _available(self, vcodec: str) -> bool:
-        return not (vcodec == "h264_2" and self.settings.priority_mode.startswith("rec_pb"))
+    def _relocate(self, host: str, port: int, certificate: Certificate | None) -> None:
+        if (host, port, certificate) == (self.host, self.port, self.certificate):
+            return
+        if (host, port) != (self.host, self.port):
+            with contextlib.closing(socket.socket()) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind((host, port))
+                except OSError as error:
+                    raise Declined("address", f"{host}:{port} cannot be taken: {error.strerror}.") from error
+        self._next = Address(host, port, certificate)
+        self.reboot(self._work_seconds)
 
-    async def _getuid(self, values: dict[str, str], request: Request) -> Answer:
-        vcodec = values["vcodec"]
-        if not self._available(vcodec):
-            return Response(204)
-        if len(self._sessions) >= self._max_uids:
-            self.note("access_limit", f"All {self._max_uids} UIDs are in use.", request)
-            return Response(200, b"Access Limit\r\n")
-        session = self._begin(vcodec, request.peer)
-        pairs = replies.uid_reply(session.uid, vcodec, self.settings, self.port, self.seed)
-        return Response(200, replies.script(pairs) if values.get("reply") == "browser" else replies.lines(pairs))
+    # Faults
 
-    async def _getinfo(self, values: dict[str, str], request: Request) -> Answer:
-        return Response(200, replies.lines(replies.device_information(self.settings, self.seed, MODEL, VERSION)))
+    def family_fault(self, fault: Fault) -> None:
+        match fault.kind:
+            case "lose-uids":
+                self._transmission.lose_uids()
+            case "stop-frames":
+                self._transmission.silence(time.monotonic() + fault.seconds if fault.seconds else float("inf"))
+            case "lose-packets":
+                self._transmission.lose_packets(fault.every)
+            case "mode":
+                self.mode = fault.mode
+            case "card":
+                self._card_fault(SLOTS[max(fault.number, 1) - 1], fault)
+            case "pre-rec":
+                self.cards.pre_rec = fault.mode != "off"
+            case "lose-lists":
+                self._clips.lose_lists()
+            case "slow-downloads":
+                self._clips.faults.pause = fault.seconds
+            case "cut-downloads":
+                self._clips.faults.cuts = fault.times
+            case "failing-transfers":
+                self._clips.failing_transfers = fault.times
+            case "clock-skew":
+                self.clock.skew(timedelta(seconds=fault.seconds))
+            case "factory-reset":
+                self._reset()
+            case "clear":
+                self._transmission.silence(0.0)
+                self._transmission.lose_packets(0)
+                self._clips.faults.pause, self._clips.faults.cuts, self._clips.failing_transfers = 0.0, 0, 0
+                self.mode = "imaging"
 
-    async def _get_capability(self, values: dict[str, str], request: Request) -> Answer:
-        return Response(200, replies.lines(replies.capability(self.settings)))
+    def _reset(self) -> None:
+        fresh = factory_settings(*self._factory)
+        fresh.network.IP_addr, fresh.https = self.settings.network.IP_addr, self.settings.https
+        self.settings.become(fresh)
+        self._transmission.apply()
+        self.log.add(102, "Factory settings")
 
-    # 2.4 JPEG
-
-    async def _jpeg(self, values: dict[str, str], request: Request) -> Answer:
-        session = self._session(values, request)
-        if session is None:
-            return Response(403)
-        if session.vcodec != "jpeg":
-            raise Refused("uid", f"UID {session.uid} was asked for {session.vcodec}, not jpeg.", 403)
-        if values["connect"] == "stop":
-            self._end(session.uid)
-            return Response(200)
-        for name in ("framerate", "resolution"):
-            if name not in values:
-                raise Refused("missing_parameter", f"To start, /cgi-bin/jpeg needs {name}.")
-        self._heard(session)
-        return Stream(_mixed(), self._pictures(float(values["framerate"]), session.ended))
-
-    async def _mjpeg(self, values: dict[str, str], request: Request) -> Answer:
-        return Stream(_mixed(), self._pictures(float(values.get("framerate", "5")), asyncio.Event()))
-
-    async def _pictures(self, rate: float, ended: asyncio.Event) -> AsyncGenerator[bytes, None]:
-        due = time.monotonic()
-        while not ended.is_set():
-            picture = await self._stills.latest()
-            head = f"{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
-            yield head.encode() + picture + b"\r\n"
-            due = max(due + 1 / rate, time.monotonic() - 1)
-            await asyncio.sleep(due - time.monotonic())
-
-    async def _view(self, values: dict[str, str], request: Request) -> Answer:
-        if values["action"] != "snapshot":
-            self._jpeg_started = values["action"] == "start"
-            return Response(200)
-        if not self._jpeg_started:
-            self.note("not_started", "A snapshot was asked for before action=start.", request)
-            return Response(500)
-        return Response(200, await self._stills.latest(), "image/jpeg")
-
-    async def _camera(self, values: dict[str, str], request: Request) -> Answer:
-        return Response(200, await self._stills.latest(), "image/jpeg")
-
-    # 2.7 H.264
-
-    async def _h264(self, values: dict[str, str], request: Request) -> Answer:
-        session = self._session(values, request)
-        if session is None:
-            return Response(403)
-        if STREAM_OF.get(session.vcodec) != values["stream"]:
-            raise Refused(
-                "uid", f"UID {session.uid} was asked for {session.vcodec}, not for stream {values['stream']}.", 403
-            )
-        port = int(values["my_port"])
-        if values["connect"] == "stop":
-            if session.receiver is not None and session.receiver.port != port:
-                raise Refused("uid", f"UID {session.uid} streams to port {session.receiver.port}, not {port}.", 403)
-            self._end(session.uid)
-            return Response(200)
-        self._heard(session)
-        if session.receiver is None or session.receiver.port != port:
-            self._stop_sending(session)
-            session.receiver = Receiver(request.peer, port, self.host)
-            self._sources[int(values["stream"])].add(session.receiver)
-        return Response(200)
-
-    async def _keep_alive(self, values: dict[str, str], request: Request) -> Answer:
-        mode, protocol = values["mode"], values["protocol"]
-        wanted = {"jpeg": ("http",), "audio": ("rtp", "http")}.get(mode, ("rtp",))
-        if protocol not in wanted:
-            raise Refused("value", f"{mode} is kept alive with protocol={' or '.join(wanted)}, not {protocol}.", 403)
-        stream = {"h.264": "1", "h.264_2": "2"}.get(mode)
-        if stream is not None and values.get("stream") != stream:
-            raise Refused("missing_parameter", f"{mode} is kept alive with stream={stream}.", 403)
-        session = self._session(values, request)
-        if session is None:
-            return Response(500)
-        modes = (KEEP_ALIVE_MODE[session.vcodec], *(("audio",) if session.vcodec in STREAM_OF else ()))
-        if mode not in modes:
-            raise Refused("uid", f"UID {session.uid} was asked for {session.vcodec}; mode={mode} is another.", 403)
-        self._heard(session)
-        return Response(200)
-
-    # 4.1, 4.8, 5.1, 5.2, 9.1
-
-    async def _set_priority_mode(self, values: dict[str, str], request: Request) -> Answer:
-        self.settings.priority_mode = values["mode"]
-        for session in list(self._sessions.values()):
-            if not self._available(session.vcodec):
-                self._end(session.uid)
-        return Response(204)
-
-    async def _set_basic(self, values: dict[str, str], request: Request) -> Answer:
-        for name, value in values.items():
-            setattr(self.settings, name, value)
-        for source in self._sources.values():
-            source.name = self.settings.cam_title  # shown from the next start of the encoder on
-        return Response(204)
-
-    async def _initial(self, values: dict[str, str], request: Request) -> Answer:
-        self.reboot(self._reboot_seconds)
-        return Response(204)
-
-    async def _get_priority_mode(self, values: dict[str, str], request: Request) -> Answer:
-        return Response(200, replies.lines([("priority_mode", self.settings.priority_mode)]))
-
-    async def _get_basic(self, values: dict[str, str], request: Request) -> Answer:
-        return Response(200, replies.lines(replies.basic(self.settings)))
-
-    async def _get_state(self, values: dict[str, str], request: Request) -> Answer:
-        if self.mode != "imaging":
-            self.note("not_imaging", f"The recorder is in {self.mode} mode.", request)
-            return Response(404)
-        return Response(200, replies.lines(replies.state()))
-
-
-def _mixed() -> str:
-    return f"multipart/x-mixed-replace; boundary={BOUNDARY}"
+    def _card_fault(self, slot: str, fault: Fault) -> None:
+        card = self.cards.slots[slot]
+        match fault.mode:
+            case "insert":
+                self.cards.insert(slot)
+            case "remove":
+                self.cards.remove(slot)
+            case "full":
+                self.cards.fill_up(slot)
+            case "error" if card is not None:
+                card.error = True
+                self.log.add(699, f"Card error in {slot}")
+            case "repair" if card is not None:
+                card.error, card.repaired = False, time.monotonic() + fault.seconds

@@ -1,24 +1,16 @@
-"""The texts a POVCAM answers with: key=value lines that end in CRLF, in the order of the document's tables."""
+"""What sections 2.1 to 2.3 let a recorder tell of itself, in the order of the document's tables."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
 
-from simulators.video import VideoFormat
+from simulators.povcam.settings import Settings, SystemFrequency
 
 Pairs = list[tuple[str, object]]
 
-
-@dataclass
-class Settings:
-    """What the recorder keeps over a restart."""
-
-    cam_title: str
-    streams: dict[int, VideoFormat]
-    plugin_download: str = "enable"
-    plugin_disp: str = "0"
-    priority_mode: str = "ip"
+MODEL = "AG-UMR20"
+VERSION = "V1.02"
 
 
 @dataclass(frozen=True)
@@ -35,19 +27,9 @@ class Identity:
         object.__setattr__(self, "serial", f"S7TQ{int(digest[6:12], 16) % 100000:05d}")
 
 
-def lines(pairs: Pairs) -> bytes:
-    return "".join(f"{key}={value}\r\n" for key, value in pairs).encode()
-
-
-def script(pairs: Pairs) -> bytes:
-    """The form for the camera's own web pages (reply=browser)."""
-    return ("{" + ",\r\n".join(f"{key}:{value}" for key, value in pairs) + "}\r\n").encode()
-
-
-def uid_reply(uid: int, vcodec: str, settings: Settings, http_port: int, seed: int) -> Pairs:
-    stream = settings.streams[2 if vcodec == "h264_2" else 1]
-    number = 2 if vcodec == "h264_2" else 1
-    group = (239, 192, seed % 256, number)
+def uid_reply(uid: int, vcodec: str, settings: Settings, http_port: int) -> Pairs:
+    h264 = settings.h264[2 if vcodec == "h264_2" else 1]
+    audio = settings.audio
     return [
         ("UID", uid),
         ("ImageFormat", vcodec),
@@ -55,20 +37,20 @@ def uid_reply(uid: int, vcodec: str, settings: Settings, http_port: int, seed: i
         ("ratio", "16_9"),
         ("Maxfps", _max_fps(settings)),
         ("StreamMode", 1),
-        ("iBitrate", stream.kilobits),
-        ("iResolution", stream.width),
-        ("iQuality", "fine"),
-        ("sDelivery", "uni"),
-        ("iUniPort", 32004 if number == 1 else 32014),
-        *((f"iMultiAdd{index}", octet) for index, octet in enumerate(group, 1)),
-        ("iMultiAdd", ".".join(map(str, group))),
-        ("iMultiPort", 37004 if number == 1 else 37014),
-        ("aEnable", "off"),
+        ("iBitrate", h264.h264_bandwidth),
+        ("iResolution", h264.h264_resolution),
+        ("iQuality", h264.h264_quality),
+        ("sDelivery", h264.h264_unimulti),
+        ("iUniPort", h264.unicast_port),
+        *((f"iMultiAdd{place}", octet) for place, octet in enumerate(h264.multicast_addr.split("."), 1)),
+        ("iMultiAdd", h264.multicast_addr),
+        ("iMultiPort", h264.multicast_port),
+        ("aEnable", audio.audio),
         ("aEnc", 2),
-        ("aBitrate", 128),
+        ("aBitrate", audio.audio_bitrate),
         ("aBitrate2", 64),
         ("aInterval", 20),
-        ("aInPort", 33004 if number == 1 else 33114),
+        ("aInPort", h264.unicast_audio_port),
         ("aOutInterval", 640),
         ("aOutPort", 34004),
         ("aOutStatus", "off"),
@@ -86,29 +68,30 @@ def uid_reply(uid: int, vcodec: str, settings: Settings, http_port: int, seed: i
     ]
 
 
-def device_information(settings: Settings, seed: int, model: str, version: str) -> Pairs:
+def device_information(settings: Settings, seed: int) -> Pairs:
     identity = Identity(seed)
+    audio = settings.audio
     pairs: Pairs = [
         ("MAC", identity.mac),
         ("SERIAL", identity.serial),
-        ("VERSION", version),
-        ("NAME", model),
+        ("VERSION", VERSION),
+        ("NAME", MODEL),
         ("SDrec", "disable"),
         ("SDrec2", "disable"),
         ("sAlarm", "off"),
         ("sAUX", "off"),
         ("ePort", 31004),
-        ("aEnable", "off"),
+        ("aEnable", audio.audio),
         ("aEnc", 2),
-        ("aBitrate", 128),
+        ("aBitrate", audio.audio_bitrate),
         ("aBitrate2", 64),
         ("aInterval", 20),
         ("aOutInterval", 640),
         ("aOutPort", 34004),
         ("aOutStatus", "off"),
         ("aOutUID", 0),
-        ("aInPort_h264", 33004),
-        ("aInPort_h264_2", 33114),
+        ("aInPort_h264", settings.h264[1].unicast_audio_port),
+        ("aInPort_h264_2", settings.h264[2].unicast_audio_port),
         ("sRtspMode_h264", 0),
         ("sRtspMode_h264_2", 0),
         ("ImageCaptureMode", "2m"),
@@ -117,54 +100,22 @@ def device_information(settings: Settings, seed: int, model: str, version: str) 
         ("StreamMode", 1),
     ]
     for number, suffix in ((1, "h264"), (2, "h264_2")):
-        stream = settings.streams[number]
+        h264 = settings.h264[number]
         pairs += [
             (f"iTransmit_{suffix}", 1),
-            (f"sDelivery_{suffix}", "uni"),
-            (f"iBitrate_{suffix}", stream.kilobits),
-            (f"iResolution_{suffix}", stream.width),
-            (f"iQuality_{suffix}", "fine"),
+            (f"sDelivery_{suffix}", h264.h264_unimulti),
+            (f"iBitrate_{suffix}", h264.h264_bandwidth),
+            (f"iResolution_{suffix}", h264.h264_resolution),
+            (f"iQuality_{suffix}", h264.h264_quality),
             (f"iMultiAuto_{suffix}", 0),
         ]
     return pairs
 
 
-def state() -> Pairs:
-    """A recorder at rest with a card of 64 GB in the first slot and none in the second."""
-    return [
-        ("rec", "off"),
-        ("pre_rec", "off"),
-        ("rec_counter", "00:00:00"),
-        ("ftp_send", "off"),
-        ("play", "off"),
-        ("del_file", "off"),
-        ("download", "off"),
-        ("sd_format", "off"),
-        ("sd_insert", "on"),
-        ("sd_repair", "off"),
-        ("sd_error", "off"),
-        ("sd_rem", 57),
-        ("sd_org", 59),
-        ("sd2_insert", "off"),
-        ("sd2_repair", "off"),
-        ("sd2_error", "off"),
-        ("sd2_rem", "-----"),
-        ("sd2_org", "-----"),
-    ]
-
-
-def basic(settings: Settings) -> Pairs:
-    return [
-        ("cam_title", settings.cam_title),
-        ("plugin_download", settings.plugin_download),
-        ("plugin_disp", settings.plugin_disp),
-    ]
-
-
-def capability(settings: Settings) -> Pairs:
+def capability(system_frequency: SystemFrequency) -> Pairs:
     """The document's table, stray commas included: it does not say how the groups are written, this is
     group.key=value."""
-    fastest = "30" if _max_fps(settings) == 30 else "25"
+    fastest = "25" if system_frequency == "50" else "30"
     sizes = "3840x2160, 1920x1080, 1280x720, 640x360"
     rates = "5,12.5,15,25,30,50,60"
     bandwidth = "1024,1536,2048, ,3072,4096,6144,8192,10240,12288,14336,16384,20480,24576,32768,40960,51200"
@@ -227,4 +178,5 @@ def capability(settings: Settings) -> Pairs:
 
 
 def _max_fps(settings: Settings) -> int:
-    return max(round(stream.rate) for stream in settings.streams.values())
+    slow, fast = (25, 50) if settings.system_frequency == "50" else (30, 60)
+    return fast if any(h264.framerate == str(fast) for h264 in settings.h264.values()) else slow

@@ -119,15 +119,15 @@ async def test_an_unknown_fault_is_refused(client, details):
 
 async def test_the_side_door_tells_what_happened(client):
     await client.ask("getinfo")
-    await client.ask("get_date_time")
+    await client.ask("/favicon.ico")
     told = (await client.ask("/_sim/violations")).json()
     assert [entry["kind"] for entry in told["violations"]] == ["missing_parameter"]
     assert "FILE" in told["violations"][0]["detail"]
-    assert [entry["kind"] for entry in told["notes"]] == ["not_simulated"]
+    assert [entry["kind"] for entry in told["notes"]] == ["unknown_path"]
     asked = (await client.ask("/_sim/requests")).json()["requests"]
     assert [(entry["method"], entry["target"], entry["status"]) for entry in asked] == [
         ("GET", "/cgi-bin/getinfo", 400),
-        ("GET", "/cgi-bin/get_date_time", 404),
+        ("GET", "/favicon.ico", 404),
     ]
     await client.ask("/_sim/forget", "POST", content=b"")
     assert (await client.ask("/_sim/requests")).json() == {"requests": []}

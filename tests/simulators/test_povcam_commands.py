@@ -247,10 +247,9 @@ async def test_parameters_in_a_body_are_refused(client):
     assert (reply.status_code, client.violations) == (400, ["body"])
 
 
-async def test_a_documented_command_not_simulated_is_no_mistake(client):
-    assert (await client.ask("get_date_time")).status_code == 404
+async def test_a_path_that_is_no_command_is_no_mistake(client):
     assert (await client.ask("/favicon.ico")).status_code == 404
-    assert (client.violations, client.notes) == ([], ["not_simulated", "unknown_path"])
+    assert (client.violations, client.notes) == ([], ["unknown_path"])
 
 
 async def test_asking_too_fast_is_noted_and_answered():
