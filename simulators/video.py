@@ -150,12 +150,18 @@ class Stills:
     """JPEG pictures of one size, drawn when asked for and shared by whoever asks for the same one."""
 
     def __init__(self, width: int, height: int, *, seed: int, name: str, started: float, quality: int = 85) -> None:
-        self._picture = Picture(width, height, seed=seed, name=name, full_range=True)
+        self._size, self._seed, self._name = (width, height), seed, name
+        self._picture: Picture | None = None  # made when first wanted: a fleet is mostly not looked at
         self._quality = quality
         self._started = started
         self._lock = asyncio.Lock()
         self._number = -1
         self._jpeg = b""
+
+    @property
+    def last(self) -> bytes:
+        """The picture that was asked for last; empty before the first."""
+        return self._jpeg
 
     async def latest(self) -> bytes:
         async with self._lock:
@@ -166,6 +172,8 @@ class Stills:
             return self._jpeg
 
     def _draw(self, number: int) -> bytes:
+        if self._picture is None:
+            self._picture = Picture(*self._size, seed=self._seed, name=self._name, full_range=True)
         return jpeg(self._picture.draw(number, datetime.now()), self._quality)
 
 

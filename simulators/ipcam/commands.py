@@ -58,7 +58,7 @@ def day(name: str) -> Param:
 
 
 def key(name: str) -> Param:
-    # Which of the lengths is right depends on WEPEncryption and WEPKeyCommandat: the device looks.
+    # Which of the lengths is right depends on WEPEncryption and WEPKeyFormat: the device looks.
     return pattern(
         name, r"[ -~]{5}|[ -~]{10}|[ -~]{13}|[ -~]{26}", "5 or 13 characters, or 10 or 26 hexadecimal digits"
     )
@@ -152,7 +152,7 @@ SETTINGS: dict[str, tuple[Param, ...]] = {
         number("WirelessChannel", 1, 14),
         choice("TransmissionRate", *TRANSMISSION_RATES),
         choice("WEPEncryption", "0", "2", "3", "4"),
-        choice("WEPKeyCommandat", "0", "1"),
+        choice("WEPKeyFormat", "0", "1"),
         key("Key1"),
         key("Key2"),
         key("Key3"),
@@ -234,7 +234,7 @@ REBOOT = choice("ConfigReboot", "Yes", "No", required=False)
 USER_NAME = string("UserName", 12, shortest=1)
 EITHER = ("0", "1")
 
-FORMS: tuple[Command, ...] = (
+COMMANDS: tuple[Command, ...] = (
     # 3.1 Device information
     _get("/cgiversion.cgi", "version"),
     _get("/isystem.cgi", "system_information"),
@@ -310,5 +310,6 @@ FORMS: tuple[Command, ...] = (
 )
 
 BY_PATH: dict[str, tuple[Command, ...]] = {
-    path: tuple(form for form in FORMS if form.path == path) for path in dict.fromkeys(form.path for form in FORMS)
+    path: tuple(command for command in COMMANDS if command.path == path)
+    for path in dict.fromkeys(command.path for command in COMMANDS)
 }

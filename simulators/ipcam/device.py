@@ -193,7 +193,7 @@ class IpcamSimulator(SimulatedDevice):
         """Pan and tilt in degrees."""
         if self._swinging_since is not None and self.presets:
             places = [self.presets[number] for number in sorted(self.presets)]
-            place = places[int((time.monotonic() - self._swinging_since) / SWING_SECONDS) % len(places)]
+            place = places[int((self._now() - self._swinging_since) / SWING_SECONDS) % len(places)]
             return place.pan, place.tilt
         return self._position
 
@@ -313,8 +313,8 @@ class IpcamSimulator(SimulatedDevice):
             case "active_users":
                 return [pair for viewer in list(self._viewers) for pair in self._viewing(viewer)]
             case "image_information":
-                size = len(await self._stills_now().latest())
-                return replies.image_information(self.settings["/image.cgi"], size)
+                stills = self._stills_now()
+                return replies.image_information(self.settings["/image.cgi"], len(stills.last or await stills.latest()))
             case "network_information":
                 return replies.network_information(self.settings["/network.cgi"], address)
             case "wireless_information":
@@ -511,7 +511,7 @@ class IpcamSimulator(SimulatedDevice):
         if mode == "1":
             raise Refused("reserved", "The document reserves PanTiltSwingMode 1.")
         if mode == "2":
-            self._swinging_since = time.monotonic()
+            self._swinging_since = self._now()
         else:
             self._turn(*self.position)
 
