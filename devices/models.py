@@ -69,6 +69,9 @@ class Device(models.Model):
     enabled = models.BooleanField(default=True)
     simulated = models.BooleanField(default=False)  # a device of the demo fleet
     created = models.DateTimeField(default=timezone.now)
+    # SHA-256 of the TLS certificate we trust (option tls: pin), and of another one that was offered since and refused.
+    certificate = models.CharField(max_length=64, blank=True, default="")
+    certificate_offered = models.CharField(max_length=64, blank=True, default="")
 
     # What the device last told of itself. What it does not tell stays null.
     state = models.CharField(max_length=12, choices=State.choices, default=State.UNKNOWN)
