@@ -1,17 +1,40 @@
-"""The few actions of pages about devices."""
+"""The pages about devices."""
 
 from __future__ import annotations
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
 from accounts.guards import page
+from accounts.models import User
 from accounts.policy import Action, reaches
 from accounts.problems import Problem
-from devices import demo
+from devices import demo, fleet
+from devices.forms import NewDevice
+from devices.models import Site
+
+
+@page(Action.CONFIGURE)
+def add(request: HttpRequest) -> HttpResponse:
+    assert isinstance(request.user, User)
+    form = NewDevice(request.user, _reaches_everything(request), request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        values = dict(form.cleaned_data)
+        values["site"] = values.pop("new_site", "") or values["site"]
+        try:
+            if not Site.objects.filter(name=values["site"]).exists():
+                fleet.add_site(request, values["site"])
+            device = fleet.add_device(request, **values)
+        except Problem as problem:
+            form.add_error(problem.field if problem.field in form.fields else None, problem.sentence)
+        else:
+            messages.success(request, f"{device.name} was added and is being asked what it is.")
+            return redirect("home")
+    status = 400 if form.errors else 200
+    return render(request, "devices/add.html", {"form": form}, status=status)
 
 
 @page(Action.CONFIGURE)
@@ -36,5 +59,9 @@ def remove_demo(request: HttpRequest) -> HttpResponse:
 
 
 def _whole_installation(request: HttpRequest) -> None:
-    if not all(reach.everything for reach in reaches(request.user)):
+    if not _reaches_everything(request):
         raise PermissionDenied("Only who may reach everything may add or remove the demo devices.")
+
+
+def _reaches_everything(request: HttpRequest) -> bool:
+    return all(reach.everything for reach in reaches(request.user))

@@ -4,6 +4,7 @@ from devices import pages
 from devices.consumers import EventsConsumer
 
 urlpatterns = [
+    path("devices/add/", pages.add, name="add"),
     path("demo/add/", pages.add_demo, name="add-demo"),
     path("demo/remove/", pages.remove_demo, name="remove-demo"),
 ]

@@ -48,6 +48,7 @@ def check(visit: Visit, where: str) -> None:
         "/audit/",
         "/styleguide/",
         "/password/",
+        "/devices/add/",
         "/cameras/{camera}/",
     ],
 )
