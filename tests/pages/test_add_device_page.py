@@ -31,7 +31,7 @@ def test_a_device_is_added_with_its_address_and_log_in(as_admin: Client) -> None
     assert (device.name, device.host, device.port, str(device.site)) == ("192.0.2.77", "192.0.2.77", 80, "Main site")
     assert device.password == "s3cret word"
     assert "192.0.2.77 was added and is being asked what it is." in answer.content.decode()
-    assert AuditEntry.objects.filter(action="add device", object_id=device.pk).exists()
+    assert AuditEntry.objects.filter(action="add device", thing_name=device.name).exists()
     assert not any("s3cret" in str(entry.detail) for entry in AuditEntry.objects.all())
 
 
