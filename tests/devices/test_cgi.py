@@ -159,7 +159,10 @@ def test_any_value_is_either_sent_as_documented_or_refused(values: dict[str, Any
 
 def test_the_catalogue_publishes_its_rows() -> None:
     facts = povcam.GETUID.facts()
-    assert facts["params"][0] == {"name": "FILE", "type": "fixed", "required": True, "secret": False, "fixed": "2"}
+    file, vcodec, _ = facts["params"]
+    assert (file["name"], file["type"], file["required"], file["fixed"]) == ("FILE", "fixed", True, "2")
+    assert list(vcodec["choices"]) == ["jpeg", "h264", "h264_2"]
+    assert {"min", "max", "max_length"} <= set(vcodec), "what is not limited is said to be null"
     assert "UID" in facts["reply"]
 
 
