@@ -61,8 +61,8 @@ class Fault:
     """Something that goes wrong.
 
     On requests (`times` of them, 0 = until `clear`; `path` limits it to paths that start so): hang, reset, garbage,
-    status (`status`), slow (`seconds`). At once: reboot (away for `seconds`), new-certificate (of a device with TLS),
-    clear, and the family's own.
+    status (`status`), slow (`seconds`), half (the answer breaks off). At once: reboot (away for `seconds`),
+    new-certificate (of a device with TLS), clear, and the family's own.
     """
 
     kind: str
@@ -75,7 +75,7 @@ class Fault:
     number: int = 0
 
 
-REQUEST_FAULTS = ("hang", "reset", "garbage", "status", "slow")
+REQUEST_FAULTS = ("hang", "reset", "garbage", "status", "slow", "half")
 
 
 @dataclass(frozen=True)
@@ -306,21 +306,25 @@ class SimulatedDevice:
             return sidedoor.answer(self, request)
         arrived = time.time()
         who = "-"
-        answer = await self._disturbed(request)
+        fault = self._next_fault(request)
+        answer = await self._disturbed(fault) if fault else None
         if answer is None:
             answer, who = await self._answer(request)
+        if fault is not None and fault.kind == "half" and isinstance(answer, Response):
+            answer = dataclasses.replace(answer, broken_off=True)
         status = answer.status if isinstance(answer, Response) else 200 if isinstance(answer, Stream) else 0
         self._requests.append(Asked(arrived, request.method, request.target, status, who, request.peer))
         return answer
 
-    async def _disturbed(self, request: Request) -> Answer | None:
+    def _next_fault(self, request: Request) -> Fault | None:
         fault = next((fault for fault in self._faults if request.path.startswith(fault.path)), None)
-        if fault is None:
-            return None
-        if fault.times:
+        if fault is not None and fault.times:
             fault.times -= 1
             if not fault.times:
                 self._faults.remove(fault)
+        return fault
+
+    async def _disturbed(self, fault: Fault) -> Answer | None:
         match fault.kind:
             case "hang":
                 return Silence()
@@ -330,7 +334,8 @@ class SimulatedDevice:
                 return RawBytes(GARBAGE)
             case "status":
                 return Response(fault.status)
-        await asyncio.sleep(fault.seconds)
+            case "slow":
+                await asyncio.sleep(fault.seconds)
         return None
 
     async def _answer(self, request: Request) -> tuple[Answer, str]:

@@ -77,6 +77,8 @@ class Response:
     headers: tuple[tuple[str, str], ...] = ()
     tail: bytes = b""
     """Sent after the body and not counted in Content-Length."""
+    broken_off: bool = False
+    """The connection ends in the middle: of the body, or of the head when there is no body."""
 
 
 @dataclass(frozen=True)
@@ -186,7 +188,7 @@ class HttpServer:
         match answer:
             case Response():
                 await self._send(writer, answer, head_only=request.method == "HEAD", keep=keep)
-                return keep
+                return keep and not answer.broken_off
             case Stream():
                 await self._send_stream(writer, answer)
             case RawBytes():
@@ -209,7 +211,11 @@ class HttpServer:
         if response.status != HTTPStatus.NO_CONTENT or response.body:  # a 204 with a body is a fault made on purpose
             content = (("Content-Type", response.content_type), ("Content-Length", str(len(response.body))))
         head = self.dialect.head(response.status, (*content, *response.headers), keep)
-        writer.write(head if head_only else head + response.body + response.tail)
+        if response.broken_off:
+            body = response.body
+            writer.write(head + body[: len(body) // 2] if body else head[: len(head) // 2])
+        else:
+            writer.write(head if head_only else head + response.body + response.tail)
         await _drain(writer)
 
     async def _send_stream(self, writer: asyncio.StreamWriter, stream: Stream) -> None:

@@ -148,7 +148,7 @@ class HamaSimulator(SimulatedDevice):
             "pan": self.position[0],
             "tilt": self.position[1],
             "presets": {number: [place.name, place.pan, place.tilt] for number, place in self.presets.items()},
-            "parameters": self.parameters,
+            "parameters": dict(self.parameters),
             "streaming": self._streaming,
         }
 

@@ -204,7 +204,7 @@ class IpcamSimulator(SimulatedDevice):
             "tilt": tilt,
             "swinging": self._swinging_since is not None,
             "presets": {number: [place.pan, place.tilt, place.name] for number, place in self.presets.items()},
-            "io": self.io,
+            "io": dict(self.io),
             "com_output": [data.decode("latin-1") for data in self.com_output],
             "viewers": len(self._viewers),
         }

@@ -1,6 +1,7 @@
 """What tests can let go wrong, and how they look inside."""
 
 import asyncio
+import re
 
 import httpx
 import pytest
@@ -30,6 +31,15 @@ async def test_a_reset_ends_the_connection_without_an_answer(client):
         await client.ask("get_basic")
     with pytest.raises(ConnectionResetError):
         await raw(client.device, b"GET /cgi-bin/get_basic HTTP/1.0\r\n\r\n")
+    assert (await client.ask("get_basic")).status_code == 200
+
+
+async def test_an_answer_can_break_off(client):
+    await fault(client, kind="half", times=2)
+    with pytest.raises(httpx.RemoteProtocolError):
+        await client.ask("get_basic")
+    head, _, body = (await raw(client.device, b"GET /cgi-bin/get_basic HTTP/1.0\r\n\r\n")).partition(b"\r\n\r\n")
+    assert len(body) == int(re.search(rb"Content-Length: (\d+)", head)[1]) // 2
     assert (await client.ask("get_basic")).status_code == 200
 
 
