@@ -11,19 +11,30 @@ import asyncio
 from abc import ABC, abstractmethod
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from devices.cgi import Command
-from devices.errors import NotSupported
-from devices.gateway import Gateway
+from devices.cgi import Command, Group, Values, kept, plan, values_from
+from devices.errors import DeviceError, NotSupported
+from devices.gateway import Gateway, Reply
 from devices.models import Camera, Device
 from devices.options import Option, value_of
 from devices.uids import UidLease
 
 
 class Capability(StrEnum):
+    """What pages and the API may offer of a device."""
+
     LIVE = "live"
+    SETTINGS = "settings"
+    PTZ = "ptz"  # at least one of the verbs; `Driver.ptz` tells which
+    RECORDING = "recording"  # can be told to start and stop recording
+    CLOCK = "clock"  # its clock can be read and set
+    NTP = "ntp"
+    LOG = "log"  # keeps a log of its own that can be read
+    STORAGE = "storage"  # tells of its cards or disks
+    RESTART = "restart"
 
 
 @dataclass(frozen=True)
@@ -75,11 +86,73 @@ class RtpSession:
     lost_reason: str = ""
 
 
+@dataclass(frozen=True)
+class Written:
+    """What became of a change: the values read back, what changed (name → old and new), and where the device ended up
+    with something else than we asked for (name → wanted and got).
+
+    `moved` is where it will be reached from now on (some of scheme, host, port); then nothing could be read back.
+    """
+
+    values: dict[str, Any]
+    changed: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    differing: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    moved: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Ptz:
+    """What of steering works. Movement goes on until it is stopped; where `repeat_seconds` is set the device stops by
+    itself and the movement must be sent again that often. `presets` is the highest number, 0 when there are none."""
+
+    pan_tilt: bool = False
+    zoom: bool = False
+    center: bool = False
+    focus: tuple[str, ...] = ()  # of near, far, auto
+    iris: tuple[str, ...] = ()  # of open, close, reset
+    aux: int = 0
+    presets: int = 0
+    preset_names: bool = False
+    home: bool = False
+    swing: bool = False
+    repeat_seconds: float | None = None
+
+    @property
+    def any(self) -> bool:
+        return self != Ptz()
+
+
+@dataclass(frozen=True)
+class LogEntry:
+    """One line of a device's own log. `at` is its local time; `utc` only where it tells the zone."""
+
+    number: int | None
+    at: str | None
+    text: str
+    code: str = ""
+    utc: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Store:
+    """A card or disk. None is what the device does not tell."""
+
+    name: str
+    kind: str  # card or disk
+    present: bool | None = None
+    size_gb: float | None = None
+    free_gb: float | None = None
+    state: str = "ok"  # ok, error, repairing, formatting
+    oldest: str | None = None  # local time of the oldest and the newest recording
+    newest: str | None = None
+
+
 class Driver(ABC):
     family: ClassVar[str]
     catalogue: ClassVar[tuple[Command, ...]]
     options: ClassVar[tuple[Option, ...]]
     capabilities: ClassVar[frozenset[Capability]] = frozenset()
+    all_groups: ClassVar[tuple[Group, ...]] = ()
 
     def __init__(self, device: Device) -> None:
         self.device = device
@@ -87,6 +160,129 @@ class Driver(ABC):
     def option(self, name: str) -> Any:
         return value_of(self.options, self.device.options, name)
 
+    # --- Commands -----------------------------------------------------------------------------------------------------
+    def command(self, command_id: str) -> Command:
+        """A command of the catalogue, with the choices this device has."""
+        for command in self.catalogue:
+            if command.id == command_id:
+                return self.narrowed(command)
+        raise NotSupported(f"Devices of this family have no command {command_id}. See the family's list of commands.")
+
+    def narrowed(self, command: Command) -> Command:
+        """With the choices that fit the device's options; families add what the device says of itself."""
+        return command.for_options({option.name: self.option(option.name) for option in self.options})
+
+    async def ask(self, gateway: Gateway, command: Command, values: Values | None = None, **how: Any) -> Reply:
+        """Send a command. Families override this where an error may come as 200 OK."""
+        return await gateway.ask(self.narrowed(command), values, **how)
+
+    # --- Settings -----------------------------------------------------------------------------------------------------
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """The groups of settings this device has; families leave out those that it has not."""
+        return self.all_groups
+
+    def group(self, group_id: str) -> Group:
+        for group in self.groups:
+            if group.id == group_id:
+                return group
+        known = ", ".join(group.id for group in self.groups) or "none"
+        raise NotSupported(f"{self.device.name} has no settings {group_id}; it has {known}.")
+
+    async def read_group(self, gateway: Gateway, group: Group) -> dict[str, Any]:
+        """The group's values as the device tells them now; None is what it does not tell."""
+        return values_from(group, [(await self.ask(gateway, each.command, each.values)).fields for each in group.reads])
+
+    async def write_group(self, gateway: Gateway, group: Group, wanted: Values, *, restoring: bool = False) -> Written:
+        """Bring the group to the wanted values: check them, send only what changes, read back, tell the difference.
+
+        BadValue before anything is sent. While `restoring`, values that cannot be set (any more) are left alone.
+        """
+        before = await self.read_group(gateway, group)
+        if restoring:
+            wanted = kept(group, wanted, self.narrowed)
+        todo = plan(group, before, wanted, self.narrowed, restoring=restoring)
+        moved = {part: todo.changed[name][1] for part, name in group.moves.items() if name in todo.changed}
+        for at, asked in enumerate(todo.requests):
+            try:
+                await self.ask(gateway, asked.command, asked.values)
+            except DeviceError as error:
+                if at == 0:
+                    raise
+                raise type(error)(f"{error} Some of the changes were made; read the settings again.") from error
+        if moved or not todo.requests:
+            return Written(
+                {**before, **{name: new for name, (_, new) in todo.changed.items()}}, todo.changed, {}, moved
+            )
+        after = await self.read_group(gateway, group)
+        asked_for = {name: new for name, (_, new) in todo.changed.items() if name in after}
+        differing = {name: (new, after[name]) for name, new in asked_for.items() if after[name] != new}
+        unread = {name: pair for name, pair in todo.changed.items() if name not in after}
+        changed = {name: (before.get(name), after[name]) for name in after if after[name] != before.get(name)}
+        return Written(after, changed | unread, differing)
+
+    # --- Steering -----------------------------------------------------------------------------------------------------
+    # Speeds run from -1 to 1: right, up and tele are positive, 0 stops. Points run from 0,0 (top left) to 1,1.
+    def ptz(self, camera: Camera) -> Ptz:
+        return Ptz()
+
+    async def move(self, gateway: Gateway, camera: Camera, *, pan: float, tilt: float, zoom: float) -> None:
+        raise self._lacks("be moved")
+
+    async def center(self, gateway: Gateway, camera: Camera, *, x: float, y: float) -> None:
+        raise self._lacks("be centred on a point")
+
+    async def focus(self, gateway: Gateway, camera: Camera, mode: str) -> None:
+        raise self._lacks("be focused")
+
+    async def iris(self, gateway: Gateway, camera: Camera, mode: str) -> None:
+        raise self._lacks("change its iris")
+
+    async def aux(self, gateway: Gateway, camera: Camera, number: int, on: bool) -> None:
+        raise self._lacks("switch an auxiliary output")
+
+    async def goto_preset(self, gateway: Gateway, camera: Camera, number: int) -> None:
+        raise self._lacks("go to presets")
+
+    async def set_preset(self, gateway: Gateway, camera: Camera, number: int, name: str = "") -> None:
+        raise self._lacks("keep presets")
+
+    async def clear_preset(self, gateway: Gateway, camera: Camera, number: int, name: str = "") -> None:
+        raise self._lacks("clear presets")
+
+    async def home(self, gateway: Gateway, camera: Camera) -> None:
+        raise self._lacks("go to a home position")
+
+    async def swing(self, gateway: Gateway, camera: Camera, on: bool) -> None:
+        raise self._lacks("swing between presets")
+
+    # --- Care ---------------------------------------------------------------------------------------------------------
+    async def record(self, gateway: Gateway, on: bool) -> None:
+        """Start or stop recording on the device."""
+        raise self._lacks("be told to record")
+
+    async def clock(self, gateway: Gateway) -> datetime | None:
+        """The device's clock in UTC; None when it does not tell its zone."""
+        raise self._lacks("tell its clock")
+
+    async def set_clock(self, gateway: Gateway, now: datetime) -> None:
+        """Set the device's clock; `now` is in UTC, the device's zone and summer time are applied here."""
+        raise self._lacks("have its clock set")
+
+    async def set_ntp(self, gateway: Gateway, server: str) -> None:
+        raise self._lacks("be given a time server")
+
+    async def log(self, gateway: Gateway) -> list[LogEntry]:
+        """The device's own log, the newest first."""
+        raise self._lacks("give its log")
+
+    async def storage(self, gateway: Gateway) -> list[Store]:
+        raise self._lacks("tell of its cards or disks")
+
+    async def restart(self, gateway: Gateway) -> None:
+        raise self._lacks("be restarted from here")
+
+    # --- Identity and health ------------------------------------------------------------------------------------------
     @abstractmethod
     async def identify(self, gateway: Gateway) -> Identity: ...
 
