@@ -153,6 +153,9 @@ class Command:
     lane: str = "any"
     gap: int = 0
     own_gap: int = 0
+    may_be_silent: bool = False  # the device may close without an answer and mean yes
+    may_redirect: bool = False  # a redirect means yes; it is not followed
+    uid_is_login: bool = False  # a 401 says that the UID is gone, not that the user is refused
 
     def param(self, name: str) -> Param:
         return next(param for param in self.params if param.name == name)
