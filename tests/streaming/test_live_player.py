@@ -1,8 +1,6 @@
 """The player in a real browser, against the real application and a simulated recorder."""
 
 import asyncio
-import os
-import shutil
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
@@ -15,7 +13,7 @@ import uvicorn
 import uvloop
 from django.conf import settings
 from django.test import Client
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from accounts.models import Grant
 from devices.models import Camera
@@ -24,12 +22,10 @@ from simulators.povcam import PovcamSimulator
 from simulators.video import VideoFormat
 from streaming import relay
 
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 SEED = 7
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM, reason="no Chromium: install one, or name it with CHROMIUM=…"),
     pytest.mark.django_db(transaction=True),
     pytest.mark.usefixtures("redis_client"),
 ]
@@ -82,14 +78,6 @@ def running() -> Iterator[Running]:
     assert not thread.is_alive(), "the server did not stop"
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def camera(running: Running, new_camera: Callable[..., Camera]) -> Camera:
     told = {"streams": {"h264": {"transmits": True, "width": 640, "max_fps": 15}}}
@@ -102,11 +90,11 @@ def person(new_person: Callable[..., Any], camera: Camera) -> Any:
 
 
 @pytest.fixture
-def page(browser: Browser, running: Running, person: Any, camera: Camera) -> Iterator[Page]:
+def page(chromium: Browser, running: Running, person: Any, camera: Camera) -> Iterator[Page]:
     """The camera's page, signed in."""
     client = Client()
     client.force_login(person.user, backend="django.contrib.auth.backends.ModelBackend")
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    context = chromium.new_context(viewport={"width": 1280, "height": 800})
     session = client.cookies[settings.SESSION_COOKIE_NAME].value
     context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": running.url}])
     page = context.new_page()
