@@ -18,7 +18,7 @@ from django.db import transaction
 from accounts.audit import By
 from accounts.problems import Problem
 from devices import fleet, loop
-from devices.cgi import parse_key_values
+from devices.cgi import Request, parse_key_values
 from devices.errors import DeviceError
 from devices.http import Address, exchange
 from devices.models import Device, Site
@@ -110,7 +110,7 @@ def write_file() -> None:
 
 
 def _answers_as_ours(device: Device) -> bool:
-    question = exchange(Address("http", device.host, device.port), "GET", "/cgi-bin/getinfo?FILE=1", seconds=2)
+    question = exchange(Address("http", device.host, device.port), Request("GET", "/cgi-bin/getinfo?FILE=1"), seconds=2)
     try:
         answer = loop.run(question, 5)
     except DeviceError:

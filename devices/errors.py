@@ -1,7 +1,8 @@
 """What can go wrong between us and a device, in our own words.
 
 Every error is a sentence with the next step for the person who reads it, and a Problem, so that the API answers it as
-such wherever it leaves an endpoint: 502 for a device that answered wrongly, 504 for one that did not answer.
+such wherever it leaves an endpoint: 502 for a device that answered wrongly, 504 for one that did not answer, 409 for
+one that does not do it now, 422 for one that never will, 503 when our own Redis is away.
 """
 
 from accounts.problems import Problem
@@ -17,9 +18,27 @@ class DeviceError(Problem):
 class Unauthorised(DeviceError):
     """The device does not accept our user name and password, or we pause so that it does not lock us out."""
 
+    answers_with = 409
+
 
 class Refused(DeviceError):
     """The device understood and said no."""
+
+    answers_with = 409
+
+
+class SessionGone(Refused):
+    """The UID we used is not known to the device any more. The next step is a new one, and needs nobody."""
+
+
+class Replaced(Refused):
+    """Another device answers at the address; nothing is written to it until an administrator accepts it."""
+
+
+class CertificateChanged(DeviceError):
+    """The device shows another TLS certificate than the one we trust; it was sent nothing."""
+
+    answers_with = 409
 
 
 class Busy(DeviceError):
@@ -42,6 +61,14 @@ class NoAnswer(DeviceError):
     """Nothing answered in time."""
 
     answers_with = 504
+
+
+class Interrupted(NoAnswer):
+    """The connection broke before the answer was whole."""
+
+
+class ClosedSilently(Interrupted):
+    """The device took the request and closed the connection without a byte."""
 
 
 class NoCoordination(DeviceError):

@@ -37,6 +37,8 @@ _TOLD: dict[str, Any] = {
     "last_error": "",
     "status": {},
     "state": State.UNKNOWN,
+    "certificate": "",
+    "certificate_offered": "",
 }
 _HOST_NAME = re.compile(
     r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\.?"

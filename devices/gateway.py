@@ -1,9 +1,12 @@
-"""The only door to a device: every command goes through `Gateway.ask`.
+"""The only door to a device: every command goes through `Gateway.ask`, or `Gateway.stream` when its answer may last.
 
 It validates the command against the document before anything is sent, waits for the device's turn (shared by all
-processes), logs in as the device wants, keeps deadlines and limits, and turns what comes back into a `Reply` or into
-one of our own errors, each a sentence with the next step. Passwords, UIDs and queries never enter a log line or an
-error text.
+processes), logs in as the device wants, keeps deadlines and limits, repeats only what is safe to repeat, and turns what
+comes back into a `Reply` or into one of our own errors, each a sentence with the next step. What was said is kept for
+support (`devices.exchanges`); passwords, UIDs and queries never enter a log line or an error text.
+
+What no document tells is tried only when the documented form was refused and the device's option `legacy` is on; then
+it shows in the exchanges as undocumented.
 """
 
 from __future__ import annotations
@@ -11,20 +14,56 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-import logging
+import random
+import re
 import secrets
-from dataclasses import dataclass
-from typing import Any
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, TypeVar
 
+import httpx
 from django.conf import settings
 
-from devices.cgi import Command, Values, encode, read_reply
-from devices.errors import Busy, DeviceError, NoCoordination, NotSupported, Refused, Unauthorised, WrongAnswer
-from devices.http import TOTAL_SECONDS, Address, Answer, authorization, best, exchange, parse_challenges
-from devices.models import Device
-from devices.turns import Login, Turn
+from devices import cgi, trust
+from devices.cgi import Command, Kind, Request, Values, read_reply
+from devices.errors import (
+    Busy,
+    ClosedSilently,
+    DeviceError,
+    Interrupted,
+    NotSupported,
+    Refused,
+    SessionGone,
+    Unauthorised,
+    WrongAnswer,
+)
+from devices.exchanges import described, ring_key
+from devices.http import (
+    ANSWER_LIMIT,
+    STREAM_IDLE_SECONDS,
+    TOTAL_SECONDS,
+    Address,
+    Answer,
+    OpenAnswer,
+    authorization,
+    best,
+    exchange,
+    opened,
+    parse_challenges,
+)
+from devices.models import Device, Family
+from devices.turns import PATIENCE_SECONDS, Login, Turn
 
-logger = logging.getLogger(__name__)
+T = TypeVar("T", Answer, OpenAnswer)
+
+AGAIN_SECONDS = (0.1, 0.4)  # before a read is repeated, drawn at random: not all who were cut off come back at once
+_CHANGES = frozenset({Kind.WRITE, Kind.CONTROL, Kind.SESSION})
+# What web servers of these devices answer to a form they do not know.
+_FORM_REFUSED = frozenset({400, 405, 501})
+_RANDOM_NUMBER = Request("GET", "/cgi-bin/get_randomnum")
 
 
 @dataclass(frozen=True)
@@ -34,6 +73,8 @@ class Reply:
     command: Command
     status: int
     text: str
+    body: bytes = b""
+    whole: bool = True  # False: less came than the device said, twice the same
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -41,12 +82,24 @@ class Reply:
         return read_reply(self.command, self.text)
 
 
+@dataclass(frozen=True)
+class Streamed:
+    """A successful answer that may last: `pieces` is its body as it comes."""
+
+    command: Command
+    status: int
+    headers: httpx.Headers
+    pieces: AsyncIterator[bytes]
+
+
 class Gateway:
-    """The door to one device. Cheap to make; it keeps nothing open. It never touches the database."""
+    """The door to one device. Cheap to make, keeps nothing open, and knows the device as it was when it was made: make
+    one for each thing to do. It touches the database only when a certificate is new to it."""
 
     def __init__(self, device: Device) -> None:
         self.device = device
-        self.address = Address(device.scheme, device.host, device.port, str(device.options.get("tls", "verify")))
+        self.legacy = bool(device.options.get("legacy", False))
+        self.address = Address(device.scheme, device.host, device.port, _tls(device), self.legacy)
 
     def __repr__(self) -> str:
         return f"<Gateway {self.device.pk} {self.address}>"
@@ -57,6 +110,8 @@ class Gateway:
         values: Values | None = None,
         *,
         seconds: float = TOTAL_SECONDS,
+        limit: int = ANSWER_LIMIT,
+        patience: float = PATIENCE_SECONDS,
         taking_turns: bool = True,
     ) -> Reply:
         """Send one command of the catalogue and return its successful reply.
@@ -64,26 +119,84 @@ class Gateway:
         Raises BadValue before anything is sent, else a DeviceError. `taking_turns=False` is for the one case where
         nobody else can be talking to the device: keeping a running picture alive while Redis is away.
         """
-        query = encode(command, values)
-        target = f"{command.path}?{query}" if query else command.path
-        method = command.methods[0]
-        if not taking_turns:
-            answer = await self._talk(method, target, seconds, Login())
-            return self._reply(command, answer)
-        turn = self._turn(command, seconds)
-        login = await turn.enter()
-        try:
-            answer = await self._talk(method, target, seconds, login)
-        finally:
-            await self._leave(turn, login)
-        return self._reply(command, answer)
+        request = cgi.request(command, values)
+        self._may_be_sent(command)
 
-    def _turn(self, command: Command, seconds: float) -> Turn:
+        async def send(request: Request, headers: dict[str, str], undocumented: bool, login: Login) -> Answer:
+            return await self._noted(command, request, undocumented, login, exchanged(request, headers))
+
+        async def exchanged(request: Request, headers: dict[str, str]) -> Answer:
+            return await exchange(
+                self.address,
+                request,
+                headers=headers,
+                seconds=seconds,
+                limit=limit,
+                redirects_answer=command.may_redirect,
+                check_certificate=self._certificate_check(),
+            )
+
+        async def once() -> Answer:
+            if not taking_turns:
+                return await self._talk(command, request, send, Login())
+            async with self._turn(command).taken(patience) as login:
+                return await self._talk(command, request, send, login)
+
+        try:
+            answer = await self._repeated(once) if taking_turns and command.kind is Kind.READ else await once()
+        except ClosedSilently:
+            if not command.may_be_silent:
+                raise
+            return Reply(command, 204, "")
+        self._check(command, answer.status)
+        body = b"" if answer.status == 204 else answer.body
+        return Reply(command, answer.status, replace(answer, body=body).text, body, answer.whole)
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        command: Command,
+        values: Values | None = None,
+        *,
+        idle_seconds: float = STREAM_IDLE_SECONDS,
+        patience: float = PATIENCE_SECONDS,
+    ) -> AsyncIterator[Streamed]:
+        """Send one command whose answer may have no end. The turn ends when its head is here; its body has no total
+        deadline, but NoAnswer when it is silent for `idle_seconds`. Leaving the block closes the connection."""
+        request = cgi.request(command, values)
+        self._may_be_sent(command)
+        async with AsyncExitStack() as stack:
+
+            async def send(request: Request, headers: dict[str, str], undocumented: bool, login: Login) -> OpenAnswer:
+                # An answer that is not the one we keep (a challenge) is closed before the next is asked for.
+                await stack.aclose()
+                answer = opened(
+                    self.address,
+                    request,
+                    headers=headers,
+                    idle_seconds=idle_seconds,
+                    redirects_answer=command.may_redirect,
+                    check_certificate=self._certificate_check(),
+                )
+                return await self._noted(command, request, undocumented, login, stack.enter_async_context(answer))
+
+            async with self._turn(command).taken(patience) as login:
+                answer = await self._talk(command, request, send, login)
+            self._check(command, answer.status)
+            yield Streamed(command, answer.status, answer.headers, answer.pieces())
+
+    # --- Before -------------------------------------------------------------------------------------------------------
+    def _may_be_sent(self, command: Command) -> None:
+        if command.kind in _CHANGES:
+            trust.refuse_writing(self.device)
+
+    def _turn(self, command: Command) -> Turn:
+        lanes = {command.lane: command.gap, f"of {command.id}": command.own_gap}
         return Turn(
-            device=str(self.device.pk),
+            place=str(self.address),
             login=self._login_mark(),
-            lanes={"any": command.gap, command.id: command.own_gap},
-            seconds=2 * seconds + 1,  # two exchanges at most, and their own deadlines come first
+            lanes={lane: gap for lane, gap in lanes.items() if gap},
+            ring=ring_key(self.device.pk) if self.device.pk is not None else "",
         )
 
     def _login_mark(self) -> str:
@@ -91,67 +204,182 @@ class Gateway:
         text = f"{self.address}\0{self.device.username}\0{self.device.password.reveal()}"
         return hmac.new(settings.SECRET_KEY.encode(), text.encode(), hashlib.sha256).hexdigest()[:16]
 
-    async def _leave(self, turn: Turn, login: Login) -> None:
-        """Give the turn back, even while we are being cancelled; when Redis just went away it ends by its expiry."""
-        leaving = asyncio.ensure_future(turn.leave(login))
-        try:
-            await asyncio.shield(leaving)
-        except NoCoordination:
-            logger.warning("a turn could not be given back; it ends by itself", extra={"device": self.device.pk})
+    def _certificate_check(self) -> Callable[[str], Awaitable[None]] | None:
+        if self.address.tls != "pin":
+            return None
 
-    async def _talk(self, method: str, target: str, seconds: float, login: Login) -> Answer:
+        async def check(offered: str) -> None:
+            await trust.check_certificate(self.device, offered)
+
+        return check
+
+    # --- Talking ------------------------------------------------------------------------------------------------------
+    async def _repeated(self, once: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Ask, and once more when the connection broke or the answer is shorter than the device said.
+
+        Some devices always count wrong: the same answer twice is the whole answer.
+        """
+        first: Answer | None = None
+        try:
+            first = await once()
+            if first.whole:
+                return first
+        except Interrupted:
+            pass
+        await asyncio.sleep(random.uniform(*AGAIN_SECONDS))  # noqa: S311  spread, not secret
+        second = await once()
+        if second.whole or (first is not None and first.body == second.body):
+            return second
+        raise Interrupted(
+            f"{self.address} breaks off in the middle of its answer. Try again; if it stays so, restart it."
+        )
+
+    async def _talk(
+        self,
+        command: Command,
+        request: Request,
+        send: Callable[[Request, dict[str, str], bool, Login], Awaitable[T]],
+        login: Login,
+    ) -> T:
+        """One command, in its documented form, and where allowed in others when that was refused."""
+        answer = await self._logged_in(command, request, send, login)
+        if not self.legacy or answer.status not in _FORM_REFUSED:
+            return answer
+        async for other in self._other_forms(command, request, answer.status, login):
+            answer = await self._logged_in(command, other, send, login, undocumented=True)
+            if answer.status not in _FORM_REFUSED:
+                break
+        return answer
+
+    async def _other_forms(
+        self, command: Command, request: Request, status: int, login: Login
+    ) -> AsyncIterator[Request]:
+        """The undocumented forms known from real devices."""
+        query = request.body.decode("ascii") or request.target.partition("?")[2]
+        if self.device.family == Family.POVCAM and status == 400 and "Randomnum=" not in query:
+            number = await self._random_number(command, login)
+            if number:
+                yield replace(request, target=f"{request.target}{'&' if query else '?'}Randomnum={number}")
+        if request.method == "POST":
+            yield Request("GET", f"{command.path}?{query}" if query else command.path)
+
+    async def _random_number(self, command: Command, login: Login) -> str:
+        """What newer firmware of the vendor's wants to see in each command; "" when this one does not know it."""
+
+        async def send(request: Request, headers: dict[str, str], undocumented: bool, login: Login) -> Answer:
+            answer = exchange(self.address, request, headers=headers, check_certificate=self._certificate_check())
+            return await self._noted(command, request, undocumented, login, answer)
+
+        answer = await self._logged_in(command, _RANDOM_NUMBER, send, login, undocumented=True)
+        found = re.search(r"(?:Randomnum\s*=\s*)?\b([0-9A-Za-z]{4,32})\b\s*$", answer.text[:200], re.IGNORECASE)
+        return found[1] if found and answer.status == 200 else ""
+
+    async def _logged_in(
+        self,
+        command: Command,
+        request: Request,
+        send: Callable[[Request, dict[str, str], bool, Login], Awaitable[T]],
+        login: Login,
+        *,
+        undocumented: bool = False,
+    ) -> T:
         """One exchange, or two when the device asks who we are. Learns the challenge and how the log-in went.
 
         A challenge that is known was accepted before; so when it is refused and another nonce offered, either the nonce
         ran out (not every device says so) or the password was changed: one more try tells.
         """
         known = login.challenge if self.device.username else None
-        answer = await self._send(method, target, seconds, login)
+        answer = await send(request, self._headers(request, login), undocumented, login)
         if answer.status != 401:
             login.accepted = known is not None
             return answer
         challenge = best(parse_challenges(answer.headers.get_list("www-authenticate")))
         if known is not None:
             if challenge is None or not (challenge.stale or challenge.nonce != known.nonce):
-                raise self._refused_login(login)
+                raise self._refused_login(command, login, proven=True)
             login.refused += not challenge.stale
         if challenge is None:
+            if command.uid_is_login:
+                raise self._session_gone()
             raise WrongAnswer(
                 f"{self.address} asks for a log-in of a kind we do not know. Set the device to Basic or Digest."
             )
         if not self.device.username:
             raise Unauthorised(f"{self.address} asks for a user name and password. Enter them for this device.")
         login.challenge, login.count = challenge, 0
-        answer = await self._send(method, target, seconds, login)
+        answer = await send(request, self._headers(request, login), undocumented, login)
         if answer.status == 401:
-            raise self._refused_login(login)
+            raise self._refused_login(command, login, proven=known is not None)
         login.accepted = True
         return answer
 
-    async def _send(self, method: str, target: str, seconds: float, login: Login) -> Answer:
-        headers: dict[str, str] = {}
-        if login.challenge is not None and self.device.username:
-            login.count += 1
-            headers["Authorization"] = authorization(
-                login.challenge,
-                self.device.username,
-                self.device.password.reveal(),
-                method,
-                target,
-                count=login.count,
-                cnonce=secrets.token_hex(8),
-            )
-        return await exchange(self.address, method, target, headers=headers, seconds=seconds)
+    def _headers(self, request: Request, login: Login) -> dict[str, str]:
+        if login.challenge is None or not self.device.username:
+            return {}
+        login.count += 1
+        value = authorization(
+            login.challenge,
+            self.device.username,
+            self.device.password.reveal(),
+            request.method,
+            request.target,
+            count=login.count,
+            cnonce=secrets.token_hex(8),
+        )
+        return {"Authorization": value}
 
-    def _refused_login(self, login: Login) -> Unauthorised:
+    def _refused_login(self, command: Command, login: Login, *, proven: bool) -> DeviceError:
+        """`proven`: this log-in was accepted before, so that a UID that is gone explains a 401 better."""
         login.refused += 1
+        if command.uid_is_login and proven:
+            login.refused, login.unclear = 0, login.refused
+            return self._session_gone()
         login.challenge = None  # only challenges that were answered rightly are kept for the next command
+        if command.uid_is_login:
+            return self._session_gone()
         return Unauthorised(f"{self.address} refuses our user name and password. Correct them for this device.")
 
-    def _reply(self, command: Command, answer: Answer) -> Reply:
-        if 200 <= answer.status < 300:
-            return Reply(command, answer.status, "" if answer.status == 204 else answer.text)
-        raise self._error(command, answer.status)
+    def _session_gone(self) -> SessionGone:
+        return SessionGone(f"{self.address} no longer knows the UID we used. A new one is needed; try again.")
+
+    async def _noted(
+        self, command: Command, request: Request, undocumented: bool, login: Login, answering: Awaitable[T]
+    ) -> T:
+        """Await an answer and note what was said."""
+        began, clock = datetime.now(UTC), time.monotonic()
+        status: int | None = None
+        text, error = "", ""
+        try:
+            answer = await answering
+            status = answer.status
+            if isinstance(answer, Answer):
+                text = _shown(answer)
+                error = "" if answer.whole else "Shorter than the device said."
+            return answer
+        except DeviceError as caught:
+            error = str(caught)
+            raise
+        except asyncio.CancelledError:
+            error = "We gave up waiting."
+            raise
+        finally:
+            noted = described(
+                command,
+                request,
+                password=self.device.password.reveal(),
+                began=began,
+                milliseconds=round((time.monotonic() - clock) * 1000),
+                status=status,
+                answer=text,
+                error=error,
+                undocumented=undocumented,
+            )
+            login.said.append(noted.text())
+
+    # --- What it answered ---------------------------------------------------------------------------------------------
+    def _check(self, command: Command, status: int) -> None:
+        if not (200 <= status < 300 or (command.may_redirect and 300 <= status < 400)):
+            raise self._error(command, status)
 
     def _error(self, command: Command, status: int) -> DeviceError:
         if status == 403:
@@ -167,3 +395,21 @@ class Gateway:
                 f"{self.address} refuses {command.id} ({status}). It may be in a mode that does not allow it."
             )
         return WrongAnswer(f"{self.address} failed at {command.id} ({status}). Try again; if it stays so, restart it.")
+
+
+def _tls(device: Device) -> str:
+    """The option as set, or as the family has it by default."""
+    from devices.families import driver_class  # the families import the gateway
+    from devices.options import value_of
+
+    return str(value_of(driver_class(device.family).options, device.options, "tls"))
+
+
+def _shown(answer: Answer) -> str:
+    """A text answer as it is; of others what they are."""
+    kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind.partition("/")[0] in ("image", "audio", "video") or kind == "application/octet-stream":
+        return f"({kind}, {len(answer.body)} bytes)"
+    if b"\0" in answer.body[:1000] or answer.body.startswith(b"\xff\xd8"):
+        return f"({len(answer.body)} bytes that are no text)"
+    return answer.text

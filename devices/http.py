@@ -1,9 +1,10 @@
-"""HTTP to devices: one short exchange, with deadlines and limits, and the log-in schemes they use.
+"""HTTP to devices: one request and its answer, with deadlines and limits, and the log-in schemes they use.
 
-httpx carries the bytes. What devices need is around it: the query string goes out as it was built, no header is sent
-that was not asked for (some answer 400 to an Accept), nothing of the environment is used, no redirect is followed, one
-connection per request, and a deadline for each phase. The log-in is negotiated by our own code, since httpx's Digest
-fails on `Basic …, Digest …` joined in one header and cannot fall back to Basic; those functions are pure.
+httpx with our own transport carries the bytes. What devices need is around it: the query string goes out as it was
+built, no header is sent that was not asked for (some answer 400 to an Accept), nothing of the environment is used, no
+redirect is followed, and every phase has a deadline. `exchange` reads a short answer whole; `opened` hands over an
+answer that may last. The log-in is negotiated by our own code, since httpx's Digest fails on `Basic …, Digest …` joined
+in one header and cannot fall back to Basic; those functions are pure.
 
 Nothing here knows about pacing, credentials at rest or retries: that is the gateway's.
 """
@@ -12,25 +13,31 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import re
 import ssl
-from collections import OrderedDict
-from collections.abc import Mapping
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from weakref import WeakKeyDictionary
 
 import httpx
 
-from devices.errors import NoAnswer, NotSupported, WrongAnswer
+from devices import transport
+from devices.cgi import Request
+from devices.errors import ClosedSilently, Interrupted, NoAnswer, NotSupported, WrongAnswer
+from devices.transport import DeviceTransport
 
 CONNECT_SECONDS = 4.0
 FIRST_BYTE_SECONDS = 8.0
+IDLE_SECONDS = 8.0  # between two pieces of a short answer
 TOTAL_SECONDS = 10.0
+OPENING_SECONDS = 10.0  # until the headers of an answer that lasts
+STREAM_IDLE_SECONDS = 15.0
 # The largest short answer documented is a list of settings of a few kB; a page of a web menu may be ten times that.
 ANSWER_LIMIT = 512 * 1024
-HOSTS_KEPT = 2048  # pools kept per process; the least recently used goes first
 
 
 # --- One exchange -----------------------------------------------------------------------------------------------------
@@ -39,10 +46,16 @@ class Address:
     scheme: str
     host: str
     port: int
-    tls: str = "verify"  # verify | off; pin is not offered yet
+    tls: str = "verify"  # verify | pin | off
+    legacy: bool = False  # also TLS 1.0 and ciphers that are weak now
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
 
 
 @dataclass(frozen=True)
@@ -50,6 +63,7 @@ class Answer:
     status: int
     headers: httpx.Headers
     body: bytes = field(repr=False)
+    whole: bool = True  # False: the device closed before it sent as much as it said
 
     @property
     def text(self) -> str:
@@ -66,139 +80,209 @@ def decode(body: bytes) -> str:
     return body.decode("latin-1")
 
 
+# Is given the SHA-256 of a TLS certificate before anything is sent; raises a DeviceError when it is not to be trusted.
+CertificateCheck = Callable[[str], Awaitable[None]]
+
+
+class OpenAnswer:
+    """An answer whose head has come; its body comes while it is read."""
+
+    def __init__(self, address: Address, response: httpx.Response) -> None:
+        self._address = address
+        self._response = response
+        self.status = response.status_code
+        self.headers = response.headers
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The body as it comes, without end if need be. Raises NoAnswer when it falls silent, Interrupted when the
+        connection breaks; an orderly end ends it."""
+        with _in_our_words(self._address):
+            async for piece in self._response.aiter_raw():
+                yield piece
+
+    @property
+    def whole(self) -> bool:
+        """Did all of the body come, as far as the device said how long it is? Known at its end."""
+        complete: Callable[[], bool] = self._response.extensions["complete"]
+        return complete()
+
+    async def read(self, limit: int) -> bytes:
+        """The body of a short answer."""
+        body = b"".join([piece async for piece in self.pieces()])
+        if self.headers.get("content-encoding", "").strip().lower() in ("gzip", "x-gzip", "deflate"):
+            return self._unpacked(body, limit)
+        return body
+
+    def _unpacked(self, body: bytes, limit: int) -> bytes:
+        unpacker = zlib.decompressobj(wbits=47)  # gzip or zlib, whichever it is
+        try:
+            unpacked = unpacker.decompress(body, limit)
+        except zlib.error as error:
+            raise WrongAnswer(f"{self._address} sent an answer that cannot be unpacked.") from error
+        if unpacker.unconsumed_tail:
+            raise WrongAnswer(f"{self._address} sends more than {limit // 1024} kB where a short answer belongs.")
+        return unpacked
+
+
 async def exchange(
     address: Address,
-    method: str,
-    target: str,
+    request: Request,
     *,
     headers: Mapping[str, str] | None = None,
     seconds: float = TOTAL_SECONDS,
+    limit: int = ANSWER_LIMIT,
+    redirects_answer: bool = False,
+    check_certificate: CertificateCheck | None = None,
 ) -> Answer:
-    """Send one request (`target` is path and query exactly as they go out) and read its short answer.
+    """Send one request and read its short answer.
 
-    Raises NoAnswer when nothing came in time and WrongAnswer when what came is not HTTP, too long, or a redirect.
+    Raises NoAnswer when nothing came in time and WrongAnswer when what came is not HTTP, too long, or a redirect
+    (unless `redirects_answer`: then it is an answer like others, and still nobody follows it).
     """
-    client = _client(address.tls if address.scheme == "https" else "verify")
-    host = f"[{address.host}]" if ":" in address.host else address.host
-    url = httpx.URL(f"{address.scheme}://{host}:{address.port}").copy_with(raw_path=target.encode("ascii"))
-    # As bytes, since httpx would refuse a user name that is not ASCII.
-    request = client.build_request(
-        method, url, headers={name.encode(): value.encode() for name, value in (headers or {}).items()}
-    )
-    if method == "POST":
-        request.headers["Content-Length"] = "0"
     try:
-        async with asyncio.timeout(seconds):
-            response = await client.send(request, stream=True)
-            try:
-                body = await _body(response, address)
-            finally:
-                await response.aclose()
+        async with (
+            asyncio.timeout(seconds),
+            opened(
+                address,
+                request,
+                headers=headers,
+                idle_seconds=IDLE_SECONDS,
+                body_limit=limit,
+                redirects_answer=redirects_answer,
+                check_certificate=check_certificate,
+            ) as answer,
+        ):
+            body = await answer.read(limit)
+            return Answer(answer.status, answer.headers, body, answer.whole)
     except TimeoutError as error:
         raise NoAnswer(
             f"{address} did not answer within {seconds:.0f} s. Is it switched on, and not overloaded?"
         ) from error
+
+
+@contextlib.asynccontextmanager
+async def opened(
+    address: Address,
+    request: Request,
+    *,
+    headers: Mapping[str, str] | None = None,
+    idle_seconds: float = STREAM_IDLE_SECONDS,
+    body_limit: int | None = None,
+    redirects_answer: bool = False,
+    check_certificate: CertificateCheck | None = None,
+) -> AsyncIterator[OpenAnswer]:
+    """Send one request and hand over its answer as soon as its head is here; there is no limit in time for the rest."""
+    given = dict(headers or {})
+    if request.content_type:
+        given["Content-Type"] = request.content_type
+    client = _client(address)
+    built = client.build_request(
+        request.method,
+        httpx.URL(address.url).copy_with(raw_path=request.target.encode("ascii")),
+        # As bytes, since httpx would refuse a user name that is not ASCII.
+        headers={name.encode(): value.encode() for name, value in given.items()},
+        content=request.body or None,
+        extensions={
+            "timeout": {
+                "connect": CONNECT_SECONDS,
+                "pool": FIRST_BYTE_SECONDS,
+                "write": FIRST_BYTE_SECONDS,
+                "first_byte": FIRST_BYTE_SECONDS,
+                "read": idle_seconds,
+            },
+            "body_limit": body_limit,
+            "long": body_limit is None,
+            "certificate": check_certificate,
+        },
+    )
+    with _in_our_words(address):
+        try:
+            async with asyncio.timeout(OPENING_SECONDS):
+                response = await client.send(built, stream=True)
+        except TimeoutError as error:
+            raise httpx.ReadTimeout("no whole head in time") from error
+    try:
+        if 300 <= response.status_code < 400 and not redirects_answer:
+            raise WrongAnswer(f"{address} sends us elsewhere instead of answering. Check the port, and http or https.")
+        yield OpenAnswer(address, response)
+    finally:
+        await response.aclose()
+
+
+@contextlib.contextmanager
+def _in_our_words(address: Address) -> Iterator[None]:
+    try:
+        yield
     except httpx.ConnectTimeout as error:
         raise NoAnswer(f"Nothing answers at {address}. Check the address, the cable and the power.") from error
     except httpx.PoolTimeout as error:
         raise NoAnswer(f"Too many requests to {address} are waiting already. Try again in a moment.") from error
     except httpx.TimeoutException as error:
         raise NoAnswer(
-            f"{address} took the connection but did not answer. Try again; if it stays so, restart it."
+            f"{address} took the connection but fell silent. Try again; if it stays so, restart it."
         ) from error
     except httpx.ConnectError as error:
         raise _no_connection(address, error) from error
-    except httpx.RemoteProtocolError as error:
-        raise WrongAnswer(
-            f"What {address} answers is not HTTP. Check the port and the scheme (http or https)."
+    except transport.ClosedSilently as error:
+        raise ClosedSilently(
+            f"{address} closed the connection without an answer. Try again; if it stays so, restart it."
         ) from error
-    except httpx.DecodingError as error:
-        raise WrongAnswer(f"{address} sent an answer that cannot be unpacked.") from error
+    except httpx.RemoteProtocolError as error:
+        raise WrongAnswer(f"{address} {error}. Check the port and the scheme (http or https).") from error
     except httpx.TransportError as error:
-        raise NoAnswer(f"The connection to {address} broke. Try again.") from error
-    if 300 <= response.status_code < 400:
-        raise WrongAnswer(f"{address} sends us elsewhere instead of answering. Check the port, and http or https.")
-    return Answer(response.status_code, response.headers, body)
-
-
-async def _body(response: httpx.Response, address: Address) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    async for part in response.aiter_bytes():
-        size += len(part)
-        if size > ANSWER_LIMIT:
-            raise WrongAnswer(f"{address} sends more than {ANSWER_LIMIT // 1024} kB where a short answer belongs.")
-        parts.append(part)
-    return b"".join(parts)
+        raise Interrupted(f"The connection to {address} broke. Try again.") from error
 
 
 def _no_connection(address: Address, error: httpx.ConnectError) -> NoAnswer | WrongAnswer:
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return WrongAnswer(
-                f"The certificate of {address} is not trusted. Install a trusted one, or set the TLS option to off."
-            )
-        if isinstance(cause, ssl.SSLError):
-            return WrongAnswer(f"{address} does not speak TLS as we do. Check the port, and http or https.")
-        cause = cause.__cause__ or cause.__context__
+    cause = error.__cause__
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return WrongAnswer(
+            f"The certificate of {address} is not trusted. Install a trusted one, or set the TLS option to pin: then "
+            "the one it has now is trusted, and a change is noticed."
+        )
+    if isinstance(cause, ssl.SSLError):
+        return WrongAnswer(
+            f"{address} does not speak TLS as we do. Check the port, and http or https; an old device may need the "
+            "option legacy."
+        )
     return NoAnswer(f"Nothing answers at {address}. Check the address, the port and the power.")
 
 
+_LEGACY_SERVER_CONNECT = 0x4  # OpenSSL's; Python names it from 3.12 on
+
 # --- Clients ----------------------------------------------------------------------------------------------------------
-class _PoolPerHost(httpx.AsyncBaseTransport):
-    """One plain client for many hosts spends most of its time searching one long list of connections; a small pool per
-    host does not."""
-
-    def __init__(self, context: ssl.SSLContext) -> None:
-        self._context = context
-        self._pools: OrderedDict[tuple[str, str, int | None], httpx.AsyncHTTPTransport] = OrderedDict()
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        host = (request.url.scheme, request.url.host, request.url.port)
-        pool = self._pools.get(host)
-        if pool is None:
-            # Keep-alive is promised but not kept by most devices: one connection per request.
-            limits = httpx.Limits(max_connections=8, max_keepalive_connections=0)
-            pool = self._pools[host] = httpx.AsyncHTTPTransport(verify=self._context, trust_env=False, limits=limits)
-            if len(self._pools) > HOSTS_KEPT:
-                self._pools.popitem(last=False)  # holds no idle connection; a running answer keeps its own alive
-        else:
-            self._pools.move_to_end(host)
-        return await pool.handle_async_request(request)
-
-    async def aclose(self) -> None:
-        for pool in self._pools.values():
-            await pool.aclose()
+_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, bool], httpx.AsyncClient]] = WeakKeyDictionary()
 
 
-_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, httpx.AsyncClient]] = WeakKeyDictionary()
-
-
-def _client(tls: str) -> httpx.AsyncClient:
-    """The client of the running event loop for this way of trusting certificates."""
+def _client(address: Address) -> httpx.AsyncClient:
+    """The client of the running event loop for this way of trusting certificates. It keeps nothing open."""
     clients = _clients.setdefault(asyncio.get_running_loop(), {})
-    if tls not in clients:
-        timeout = httpx.Timeout(FIRST_BYTE_SECONDS, connect=CONNECT_SECONDS, pool=FIRST_BYTE_SECONDS)
-        client = httpx.AsyncClient(
-            transport=_PoolPerHost(_tls_context(tls)), timeout=timeout, trust_env=False, follow_redirects=False
-        )
+    kind = (address.tls, address.legacy) if address.scheme == "https" else ("", False)
+    if kind not in clients:
+        context = tls_context(*kind) if kind[0] else None
+        client = httpx.AsyncClient(transport=DeviceTransport(context), trust_env=False, follow_redirects=False)
         for name in list(client.headers):
             del client.headers[name]
-        clients[tls] = client
-    return clients[tls]
+        clients[kind] = client
+    return clients[kind]
 
 
-@lru_cache(maxsize=2)
-def _tls_context(tls: str) -> ssl.SSLContext:
+@lru_cache(maxsize=8)
+def tls_context(tls: str, legacy: bool) -> ssl.SSLContext:
     if tls == "verify":
-        return ssl.create_default_context()
-    if tls == "off":
         context = ssl.create_default_context()
+    elif tls in ("pin", "off"):
+        # A pinned certificate is compared by the transport, before anything is sent.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-        return context
-    raise NotSupported(f"The TLS option {tls!r} is not available; set it to verify or off.")
+    else:
+        raise NotSupported(f"The TLS option {tls!r} is not available; set it to verify, pin or off.")
+    if legacy:
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.set_ciphers("DEFAULT:@SECLEVEL=0")
+        context.options |= _LEGACY_SERVER_CONNECT
+    return context
 
 
 # --- Log-in -----------------------------------------------------------------------------------------------------------

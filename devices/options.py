@@ -68,7 +68,7 @@ class FlagOption(Option):
 
 
 COMMON = (
-    WordOption("tls", "verify", "How the device's certificate is checked.", ("verify", "off")),
+    WordOption("tls", "verify", "How the device's certificate is checked.", ("verify", "pin", "off")),
     FlagOption("legacy", False, "Try undocumented forms when the documented one fails."),
     NumberOption("poll_seconds", 10, "Seconds between two looks at the device.", 2, 3600),
 )

@@ -23,9 +23,9 @@ from typing import Any, cast
 from asgiref.sync import sync_to_async
 from django.utils import timezone
 
-from devices import events
+from devices import events, trust
 from devices.coordination import coordinated_sync, key
-from devices.errors import Busy, DeviceError, NoAnswer, NoCoordination, Unauthorised, WrongAnswer
+from devices.errors import Busy, DeviceError, NoAnswer, NoCoordination, Replaced, Unauthorised, WrongAnswer
 from devices.families import driver_for
 from devices.families.base import Health, Identity
 from devices.gateway import Gateway
@@ -197,7 +197,9 @@ async def look(device: Device, memory: Memory, *, identify: bool = False) -> Out
             gateway = Gateway(device)
             due = at.timestamp() - memory.identified >= IDENTIFY_SECONDS
             if identify or due or memory.misses or device.state not in (State.ONLINE, State.DEGRADED):
-                outcome.identity = await driver.identify(gateway)
+                identity = await driver.identify(gateway)
+                trust.check_identity(device, mac=identity.mac, serial=identity.serial)
+                outcome.identity = identity
             outcome.health = await driver.health(gateway)
     except DeviceError as error:
         outcome.error = error
@@ -255,11 +257,19 @@ async def look_now(device: Device) -> None:
 
 # --- What it means ----------------------------------------------------------------------------------------------------
 def state_after(previous: str, misses: int, outcome: Outcome) -> tuple[State, int]:
-    """The state and the number of misses in a row. One miss is a hiccup; MISSES_UNTIL_OFFLINE are an absence."""
+    """The state and the number of misses in a row. One miss is a hiccup; MISSES_UNTIL_OFFLINE are an absence.
+
+    A device that was replaced stays so, whatever else goes wrong, until the one we know answers or an administrator
+    accepts the new one: meanwhile nothing is written to it.
+    """
     match outcome.error:
         case None:
             degraded = outcome.health is not None and outcome.health.problems
             return (State.DEGRADED if degraded else State.ONLINE), 0
+        case Replaced():
+            return State.REPLACED, 0
+        case error if previous == State.REPLACED:
+            return State.REPLACED, misses + isinstance(error, NoAnswer)
         case NoAnswer():
             misses += 1
             return (State.OFFLINE if misses >= MISSES_UNTIL_OFFLINE else State(previous)), misses

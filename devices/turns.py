@@ -1,12 +1,16 @@
 """Turn-taking before a device, shared by all processes through Redis.
 
-Before a command a process *enters*: one process at a time, no sooner than the device's rest after the last command, and
-not at all while the breaker is open. After it, it *leaves*, saying how the log-in went; two refused log-ins open the
-breaker for a minute, since devices lock out who tries more often. The Digest challenge travels along, so that all
-processes use one nonce and 401 answers stay rare.
+Before a command a process *enters*: one process at a time, no sooner than the device's rest after the last command of
+the same lane, and not at all while a breaker is open. After it, it *leaves*, saying how the log-in went and what was
+said. The Digest challenge travels along, so that all processes use one nonce and 401 answers stay rare.
 
-Times are Redis's own, so clocks of machines do not matter; every key expires, so a crashed process blocks a device for
-no longer than its command could have taken.
+Devices lock out who is refused too often, so there are two breakers. Two refused log-ins with the same user name and
+password pause these for a minute. And since a password may be corrected and be wrong again, an address is left alone
+while ADDRESS_REFUSALS log-ins of the last minute were refused there, whatever they were made of.
+
+A device is its address here, so that a probe, a row and its successor share one turn. Times are Redis's own, so clocks
+of machines do not matter; every key expires. A turn is short and renewed while it lasts: a crashed process blocks a
+device for TURN_SECONDS at most.
 """
 
 from __future__ import annotations
@@ -14,52 +18,84 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import random
 import secrets
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
 from devices.coordination import coordinated, key
 from devices.errors import Busy, NoCoordination, Unauthorised
+from devices.exchanges import RING_LENGTH, RING_SECONDS
 from devices.http import Challenge
+
+logger = logging.getLogger(__name__)
 
 REFUSALS_ALLOWED = 2
 PAUSE_SECONDS = 60
+# The strictest lock-out known is more than 8 refusals in 30 s. A turn adds two at most. Who was accepted before may go
+# on a little longer: the refusals may be somebody else's typing.
+ADDRESS_REFUSALS = 4
+ADDRESS_REFUSALS_WHEN_KNOWN = 6
+ADDRESS_SECONDS = 60
 CHALLENGE_SECONDS = 600
 PATIENCE_SECONDS = 15.0
+TURN_SECONDS = 4.0
+BEAT_SECONDS = 1.0
 # How often a waiting process looks whether the device is free; a command of a camera takes about this long.
 LOOK_MILLISECONDS = 25
 
-# KEYS: turn, pause, challenge, lanes… ARGV: token, milliseconds the turn may last, milliseconds the challenge is kept.
-# Answers {"in", challenge, count} | {"wait", milliseconds (0: somebody is in), 0} | {"paused", milliseconds, 0}.
-_ENTER = """
-local paused = redis.call('PTTL', KEYS[2])
-if paused > 0 then return {'paused', paused, 0} end
-if redis.call('EXISTS', KEYS[1]) == 1 then return {'wait', 0, 0} end
+_CLOCK = """
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) * 1000 + tonumber(clock[2]) / 1000
+"""
+# KEYS: turn, pause, challenge, refused at this address, lanes… ARGV: token, milliseconds the turn may last,
+# milliseconds the challenge is kept, milliseconds a refusal counts, refusals allowed at this address without and with a
+# challenge.
+# Answers {"in", challenge, count} | {"wait", milliseconds (0: somebody is in), 0} | {"paused", milliseconds, 0}.
+_ENTER = (
+    _CLOCK
+    + """
+local paused = redis.call('PTTL', KEYS[2])
+if paused > 0 then return {'paused', paused, 0} end
+local challenge = redis.call('HGET', KEYS[3], 'challenge')
+redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now - ARGV[4])
+local over = redis.call('ZCARD', KEYS[4]) - tonumber(challenge and ARGV[6] or ARGV[5])
+if over >= 0 then
+  local last = tonumber(redis.call('ZRANGE', KEYS[4], over, over, 'WITHSCORES')[2])
+  return {'paused', math.ceil(last + ARGV[4] - now), 0}
+end
+if redis.call('EXISTS', KEYS[1]) == 1 then return {'wait', 0, 0} end
 local wait = 0
-for i = 4, #KEYS do
+for i = 5, #KEYS do
   local free = tonumber(redis.call('GET', KEYS[i]) or '0')
   if free - now > wait then wait = free - now end
 end
 if wait > 0 then return {'wait', math.ceil(wait), 0} end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-local challenge = redis.call('HGET', KEYS[3], 'challenge')
 if not challenge then return {'in', '', 0} end
 redis.call('PEXPIRE', KEYS[3], ARGV[3])
 return {'in', challenge, tonumber(redis.call('HGET', KEYS[3], 'count') or '0')}
 """
-# KEYS: turn, pause, challenge, refusals, lanes… ARGV: token, refusals now, log-in accepted (0/1), challenge to keep
-# ("" forgets it), its count, milliseconds it is kept, refusals allowed, pause in seconds, gaps in milliseconds…
-_LEAVE = """
+)
+# KEYS: turn. ARGV: token, milliseconds.
+_RENEW = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return 1
+"""
+# KEYS: turn, pause, challenge, refused at this address, refusals of this log-in, ring of exchanges, lanes…
+# ARGV: token, refusals now, log-in accepted (0/1), challenge to keep ("" forgets it), its count, milliseconds it is
+# kept, refusals allowed, pause in seconds, seconds a refusal counts, length of the ring, seconds it is kept, refusals
+# that count for the address alone, gaps in milliseconds…, exchanges…
+_LEAVE = (
+    _CLOCK
+    + """
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
-local clock = redis.call('TIME')
-local now = tonumber(clock[1]) * 1000 + tonumber(clock[2]) / 1000
-for i = 5, #KEYS do
-  local gap = tonumber(ARGV[i + 4])
-  if gap > 0 then redis.call('SET', KEYS[i], string.format('%.3f', now + gap), 'PX', gap) end
+local at = 12
+for i = 7, #KEYS do
+  at = at + 1
+  redis.call('SET', KEYS[i], string.format('%.3f', now + ARGV[at]), 'PX', ARGV[at])
 end
 if ARGV[4] == '' then
   redis.call('DEL', KEYS[3])
@@ -67,46 +103,70 @@ else
   redis.call('HSET', KEYS[3], 'challenge', ARGV[4], 'count', ARGV[5])
   redis.call('PEXPIRE', KEYS[3], ARGV[6])
 end
-if ARGV[3] == '1' then redis.call('DEL', KEYS[4]) end
+if ARGV[3] == '1' then redis.call('DEL', KEYS[5]) end
 local refused = tonumber(ARGV[2])
+for i = 1, refused + ARGV[12] do
+  redis.call('ZADD', KEYS[4], now, ARGV[1] .. i)
+  redis.call('EXPIRE', KEYS[4], ARGV[9])
+end
 if refused > 0 then
-  local count = redis.call('INCRBY', KEYS[4], refused)
-  redis.call('EXPIRE', KEYS[4], ARGV[8])
+  local count = redis.call('INCRBY', KEYS[5], refused)
+  redis.call('EXPIRE', KEYS[5], ARGV[8])
   if count >= tonumber(ARGV[7]) then
     redis.call('SET', KEYS[2], '1', 'EX', ARGV[8])
-    redis.call('DEL', KEYS[4])
+    redis.call('DEL', KEYS[5])
   end
+end
+if #ARGV > at then
+  for i = at + 1, #ARGV do redis.call('LPUSH', KEYS[6], ARGV[i]) end
+  redis.call('LTRIM', KEYS[6], 0, ARGV[10] - 1)
+  redis.call('EXPIRE', KEYS[6], ARGV[11])
 end
 return 1
 """
+)
 
-# Turns being given back after their taker was cancelled; held here, since the loop keeps only weak references.
-_abandoned: set[asyncio.Future[None]] = set()
+# Turns being given back; held here, since the loop keeps only weak references and a cancelled taker does not wait.
+_leaving: set[asyncio.Future[None]] = set()
 
 
 @dataclass
 class Login:
-    """What one turn knows and learns about logging in."""
+    """What one turn knows and learns about logging in, and what was said in it."""
 
     challenge: Challenge | None = None
     count: int = 0  # how often the challenge's nonce was used
     refused: int = 0  # log-ins refused in this turn
+    unclear: int = 0  # answers to log-ins that may have meant something else; they count for the address alone
     accepted: bool = False
+    said: list[str] = field(default_factory=list)  # exchanges, as they are kept
 
 
 @dataclass(frozen=True)
 class Turn:
-    """A place before one device: `device` names it, `login` one set of credentials (never the credentials themselves),
-    `lanes` the rests to keep after this command, in milliseconds."""
+    """A place before one device: `place` is its address, `login` stands for one set of credentials (never the
+    credentials themselves), `lanes` the rests to keep after this command, in milliseconds, `ring` where exchanges are
+    kept."""
 
-    device: str
+    place: str
     login: str
     lanes: Mapping[str, int]
-    seconds: float
+    ring: str = ""
     token: str = field(default_factory=lambda: secrets.token_hex(8))
 
+    @contextlib.asynccontextmanager
+    async def taken(self, patience: float = PATIENCE_SECONDS) -> AsyncIterator[Login]:
+        """Enter, keep the turn for the block, and leave, even while being cancelled."""
+        login = await self.enter(patience)
+        beating = asyncio.create_task(self._beat(), name=f"turn at {self.place}")
+        try:
+            yield login
+        finally:
+            beating.cancel()
+            await self._leave_anyway(login)
+
     async def enter(self, patience: float = PATIENCE_SECONDS) -> Login:
-        """Wait for the turn. Raises Busy, Unauthorised (the breaker is open) or NoCoordination."""
+        """Wait for the turn. Raises Busy, Unauthorised (a breaker is open) or NoCoordination."""
         try:
             async with asyncio.timeout(patience):
                 while True:
@@ -127,38 +187,52 @@ class Turn:
             raise Busy("The device is busy with other commands. Try again in a moment.") from error
 
     async def _look(self) -> tuple[str, str, int]:
-        keys = [
-            self._key("turn"),
-            self._key("pause", self.login),
-            self._key("challenge", self.login),
-            *self._lane_keys(),
-        ]
-        arguments = (self.token, int(self.seconds * 1000), CHALLENGE_SECONDS * 1000)
+        keys = [*self._common_keys(), *self._lane_keys()]
+        arguments = (
+            self.token,
+            int(TURN_SECONDS * 1000),
+            CHALLENGE_SECONDS * 1000,
+            ADDRESS_SECONDS * 1000,
+            ADDRESS_REFUSALS,
+            ADDRESS_REFUSALS_WHEN_KNOWN,
+        )
         async with coordinated() as redis:
-            state, about, count = await cast(Any, redis.eval(_ENTER, len(keys), *keys, *arguments))
+            state, about, count = await cast(Any, redis.eval(_ENTER, len(keys), *keys, *map(str, arguments)))
         return str(state), str(about), int(count)
+
+    async def _beat(self) -> None:
+        """Keep the turn while its command runs. When Redis is away it ends, which nobody else can notice either."""
+        while True:
+            await asyncio.sleep(BEAT_SECONDS)
+            with contextlib.suppress(NoCoordination):
+                async with coordinated() as redis:
+                    milliseconds = str(int(TURN_SECONDS * 1000))
+                    await cast(Any, redis.eval(_RENEW, 1, self._key("turn"), self.token, milliseconds))
 
     def _abandon(self, looking: asyncio.Future[tuple[str, str, int]]) -> None:
         if looking.cancelled() or looking.exception() is not None:
             return
         state, about, count = looking.result()
         if state == "in":
-            leaving = asyncio.ensure_future(self._leave_quietly(Login(_load(about), count)))
-            _abandoned.add(leaving)
-            leaving.add_done_callback(_abandoned.discard)
+            self._leave_in_the_background(Login(_load(about), count))
+
+    async def _leave_anyway(self, login: Login) -> None:
+        await asyncio.shield(self._leave_in_the_background(login))
+
+    def _leave_in_the_background(self, login: Login) -> asyncio.Future[None]:
+        leaving = asyncio.ensure_future(self._leave_quietly(login))
+        _leaving.add(leaving)
+        leaving.add_done_callback(_leaving.discard)
+        return leaving
 
     async def _leave_quietly(self, login: Login) -> None:
-        with contextlib.suppress(NoCoordination):  # then it ends by its expiry
+        try:
             await self.leave(login)
+        except NoCoordination:
+            logger.warning("a turn could not be given back; it ends by itself")
 
     async def leave(self, login: Login) -> None:
-        keys = [
-            self._key("turn"),
-            self._key("pause", self.login),
-            self._key("challenge", self.login),
-            self._key("refusals", self.login),
-            *self._lane_keys(),
-        ]
+        keys = [*self._common_keys(), self._key("refusals", self.login), self.ring, *self._lane_keys()]
         arguments = (
             self.token,
             login.refused,
@@ -168,16 +242,29 @@ class Turn:
             CHALLENGE_SECONDS * 1000,
             REFUSALS_ALLOWED,
             PAUSE_SECONDS,
+            ADDRESS_SECONDS,
+            RING_LENGTH,
+            RING_SECONDS,
+            login.unclear,
             *self.lanes.values(),
+            *(login.said if self.ring else ()),
         )
         async with coordinated() as redis:
             await cast(Any, redis.eval(_LEAVE, len(keys), *keys, *map(str, arguments)))
+
+    def _common_keys(self) -> list[str]:
+        return [
+            self._key("turn"),
+            self._key("pause", self.login),
+            self._key("challenge", self.login),
+            self._key("refused"),
+        ]
 
     def _lane_keys(self) -> list[str]:
         return [self._key("lane", lane) for lane in self.lanes]
 
     def _key(self, *parts: str) -> str:
-        return key("turn", self.device, *parts)
+        return key("turn", self.place, *parts)
 
 
 def paused(seconds: float) -> Unauthorised:

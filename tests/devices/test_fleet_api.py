@@ -95,7 +95,7 @@ def test_a_device_is_added_with_the_contracts_fields(admin: Api, redis_client: r
         ({"site": "Nowhere"}, "site"),
         ({"site": 999}, "site"),
         ({"options": {"colour": "red"}}, "options.colour"),
-        ({"options": {"tls": "pin"}}, "options.tls"),
+        ({"options": {"tls": "maybe"}}, "options.tls"),
         ({"options": {"poll_seconds": 0}}, "options.poll_seconds"),
         ({"options": {"poll_seconds": True}}, "options.poll_seconds"),
         ({"options": {"legacy": "yes"}}, "options.legacy"),
@@ -249,7 +249,7 @@ def test_polling_says_what_is_wrong(admin: Api, simulator: Simulator) -> None:
     wrong = BODY | {"host": "127.0.0.1", "port": simulator.port, "password": "wrong"}
     _, device = admin("POST", "devices", wrong)
     status, error = admin("POST", f"devices/{device['id']}/poll")
-    assert (status, "user name and password" in error["error"]) == (502, True)
+    assert (status, "user name and password" in error["error"]) == (409, True)
     assert admin("GET", f"devices/{device['id']}")[1]["state"] == "unauthorised"
     admin("PATCH", f"devices/{device['id']}", {"password": PASSWORD})
     assert admin("POST", f"devices/{device['id']}/poll")[1]["state"] == "online"

@@ -1,0 +1,101 @@
+"""Is it still the device we know? Its TLS certificate (option `tls: pin`) and who it says it is.
+
+The certificate a device shows at first is remembered with its row, by its SHA-256; another one later is refused before
+anything is sent, told to everybody who may see the device, and audited once. Another MAC address or serial number than
+the row's means that another device answers: nothing is written to it. Both end only when an administrator says so here,
+or when the device we know is back.
+"""
+
+from __future__ import annotations
+
+import re
+
+from asgiref.sync import sync_to_async
+
+from accounts import audit
+from accounts.audit import By
+from accounts.problems import Problem
+from devices import events
+from devices.errors import CertificateChanged, Replaced
+from devices.models import Device, State
+
+
+# --- Certificates -----------------------------------------------------------------------------------------------------
+async def check_certificate(device: Device, offered: str) -> None:
+    """Called with the SHA-256 of what the device shows, before anything is sent to it."""
+    if device.certificate != offered:
+        await sync_to_async(_compare)(device, offered)
+
+
+def _compare(device: Device, offered: str) -> None:
+    """`device` may have been read long ago; the row tells. Raises CertificateChanged."""
+    if device.pk is None:  # a probe: nobody trusts anything yet
+        device.certificate = device.certificate or offered
+    else:
+        row = Device.objects.filter(pk=device.pk)
+        row.filter(certificate="", host=device.host, port=device.port).update(certificate=offered)
+        device.certificate = row.values_list("certificate", flat=True).first() or ""
+    if device.certificate == offered:
+        return
+    if device.pk is not None and row.exclude(certificate_offered=offered).update(certificate_offered=offered):
+        audit.record(None, "certificate changed", device, result="refused", trusted=device.certificate, offered=offered)
+        events.publish("device.certificate_changed", device=device.pk, name=device.name, offered=offered)
+    raise CertificateChanged(
+        f"The certificate of {device.host}:{device.port} has changed (now {short(offered)}), so nothing was sent to "
+        "it. If the device was reset or got a new certificate, an administrator can trust the new one on its page; "
+        "otherwise somebody may be listening between us."
+    )
+
+
+def trust_new_certificate(by: By, device: Device) -> None:
+    """From now on trust the certificate that was refused last."""
+    device.refresh_from_db(fields=["certificate", "certificate_offered"])
+    if not device.certificate_offered:
+        raise Problem(409, f"{device.name} has shown no other certificate than the one we trust.")
+    before, device.certificate, device.certificate_offered = device.certificate, device.certificate_offered, ""
+    device.save(update_fields=["certificate", "certificate_offered"])
+    audit.record(by, "trust certificate", device, before=before, now=device.certificate)
+    events.publish("device.changed", device=device.pk)
+
+
+def short(fingerprint: str) -> str:
+    """As people compare it: the beginning, in pairs."""
+    return ":".join(re.findall("..", fingerprint[:16].upper()))
+
+
+# --- Another device at the address ------------------------------------------------------------------------------------
+def check_identity(device: Device, *, mac: str | None, serial: str | None) -> None:
+    """Raises Replaced when the device that answers is not the one of the row. What is not told says nothing."""
+    for word, known, told in (("serial number", device.serial, serial), ("MAC address", device.mac, mac)):
+        if known and told and _plain(known) != _plain(told):
+            raise Replaced(
+                f"Another device answers at {device.host}:{device.port}: its {word} is {told}, not {known}. Nothing is "
+                "written to it until an administrator accepts it as the new device here."
+            )
+
+
+def refuse_writing(device: Device) -> None:
+    """Raises Replaced when this is not the device we know."""
+    if device.state == State.REPLACED:
+        raise Replaced(
+            f"Another device answers at {device.host}:{device.port} than the one that was set up, so nothing is "
+            "written to it. An administrator can accept it as the new device here."
+        )
+
+
+def accept_replacement(by: By, device: Device) -> None:
+    """Take the device that answers now for the one of this row; the next look learns all about it."""
+    device.refresh_from_db()
+    if device.state != State.REPLACED:
+        raise Problem(409, f"{device.name} has not been replaced; the device we know answers there.")
+    before = {"mac": device.mac, "serial": device.serial, "model": device.model}
+    fresh = {"state": State.UNKNOWN, "mac": None, "serial": None, "model": None, "firmware": None, "last_error": ""}
+    for name, value in fresh.items():
+        setattr(device, name, value)
+    device.save(update_fields=list(fresh))
+    audit.record(by, "accept replacement", device, before=before)
+    events.publish("device.changed", device=device.pk)
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[\s:.-]", "", text).casefold()
