@@ -52,6 +52,7 @@ WORKER_NOISE = ("Warm shutdown",)
 
 # Stopping: these together stay below the promised 10 s.
 STOP_DEVICES_USERS, STOP_SIMULATORS, STOP_REDIS, KILL_WAIT = 5.0, 1.5, 1.5, 1.0
+ASK_AGAIN = 1.5
 
 
 class CannotStart(Exception):
@@ -418,15 +419,19 @@ class Supervisor:
         self.log.say("supervisor", f"stopped in {time.monotonic() - began:.1f} s")
 
     async def end(self, parts: list[Part], patience: float) -> None:
+        """Ask these parts to stop, more than once if need be, and kill what is still there when patience ends."""
         keepers = [part.keeper for part in parts if part.keeper is not None]
         if not keepers:
             return
-        for part in parts:
-            self.signal(part, part.stop_signal)
         waiting = asyncio.gather(*keepers, return_exceptions=True)
         hurry = asyncio.create_task(self.hurry.wait())
         everything: list[asyncio.Future[Any]] = [waiting, hurry]
-        await asyncio.wait(everything, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+        deadline = time.monotonic() + patience
+        while (left := deadline - time.monotonic()) > 0 and not waiting.done() and not hurry.done():
+            # Asked again, since Python programs can lose a signal: its exception may fall into a place that drops it.
+            for part in parts:
+                self.signal(part, part.stop_signal)
+            await asyncio.wait(everything, timeout=min(ASK_AGAIN, left), return_when=asyncio.FIRST_COMPLETED)
         hurry.cancel()
         for part in parts:
             if part.running:
