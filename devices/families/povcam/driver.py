@@ -1,19 +1,33 @@
-"""How a POVCAM (memory card recorder with a compact camera head) is identified, watched and asked for its streams."""
+"""How a POVCAM (memory card recorder with a compact camera head) is identified, watched, set, steered and asked for its
+streams."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import re
+import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, ClassVar
 
 from devices import options, uids
-from devices.cgi import Command, Values, parse_key_values, read_fields, read_reply
+from devices.cgi import BadValue, Choice, Command, Group, Values, parse_key_values, read_fields
 from devices.errors import Busy, DeviceError, NoAnswer, NoCoordination, NotSupported, Refused, WrongAnswer
-from devices.families.base import Capability, Driver, Health, Identity, RtpSession, Stream
+from devices.families.base import (
+    Capability,
+    Driver,
+    Health,
+    Identity,
+    LogEntry,
+    Ptz,
+    RtpSession,
+    Store,
+    Stream,
+)
+from devices.families.povcam import clock, groups
 from devices.families.povcam import commands as cgi
 from devices.gateway import Gateway, Reply
 from devices.models import Camera
@@ -22,11 +36,18 @@ from devices.uids import UidLease
 
 logger = logging.getLogger(__name__)
 
+LOG_LINES = 300  # as many as the device gives at once (5.11)
 STATE_SECONDS = 5.0  # get_state may be met with silence; the poll must not wait for it long
 END_SECONDS = 10.0
 
 # The document gives horizontal resolutions only (2.2); capability (2.3) tells what they stand for.
 HEIGHTS = {3840: 2160, 1920: 1080, 1280: 720, 640: 360}
+# Our verbs in the words of camctrl (3.1).
+_FOCUS = {"near": "-3", "far": "3", "auto": "on"}
+_IRIS = {"open": "up", "close": "down", "reset": "0"}
+_FASTEST = 4
+# Transmission modes as get_capability (2.3) and as set_h264 (4.3) have them.
+_PRIORITIES = {"bitrate": "0", "framerate": "1", "best_effort": "2"}
 # Errors may come in a body under 200 OK.
 _ERROR_IN_BODY = re.compile(r"^\s*E[Rr]\d|^\s*ErrorNo\s*=\s*(\d+)", re.MULTILINE)
 _JS_PAIR = re.compile(r"""([\w.]+)\s*:\s*(?:"([^"]*)"|'([^']*)'|([^,}\r\n]*))""")
@@ -47,7 +68,20 @@ MODES = {"h264": _Mode("h264", "h.264", "1"), "h264_2": _Mode("h264_2", "h.264_2
 class PovcamDriver(Driver):
     family: ClassVar[str] = "povcam"
     catalogue: ClassVar[tuple[Command, ...]] = cgi.CATALOGUE
-    capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.LIVE})
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(
+        {
+            Capability.LIVE,
+            Capability.SETTINGS,
+            Capability.PTZ,
+            Capability.RECORDING,
+            Capability.CLOCK,
+            Capability.NTP,
+            Capability.LOG,
+            Capability.STORAGE,
+            Capability.RESTART,
+        }
+    )
+    all_groups: ClassVar[tuple[Group, ...]] = groups.GROUPS
     options: ClassVar[tuple[options.Option, ...]] = (
         *options.COMMON,
         WordOption("transport", "auto", "How pictures come to us.", ("auto", "rtp")),
@@ -56,13 +90,52 @@ class PovcamDriver(Driver):
         NumberOption("keep_alive_seconds", 30, "Seconds between two keep-alives of a running stream.", 5, 120),
     )
 
+    # --- Commands -----------------------------------------------------------------------------------------------------
+    async def ask(self, gateway: Gateway, command: Command, values: Values | None = None, **how: Any) -> Reply:
+        """Ask, and see through errors that come as 200 OK."""
+        reply = await super().ask(gateway, command, values, **how)
+        if error := _ERROR_IN_BODY.search(reply.text[:2000]):
+            if error[1] == "3":
+                raise Busy(f"{gateway.address} is busy with its card. Try again when it has finished.")
+            raise Refused(
+                f"{gateway.address} refuses {command.id} ({error[0].strip()}). Its mode may not allow it now."
+            )
+        return reply
+
+    async def _fields(self, gateway: Gateway, command: Command) -> dict[str, Any]:
+        return (await self.ask(gateway, command)).fields
+
+    def narrowed(self, command: Command) -> Command:
+        """With what get_capability lists, and what the priority mode allows (1., "About the priority mode"; 8.1)."""
+        status = self.device.status
+        told = (status.get("choices") or {}).get(command.id) or {}
+        narrow = super().narrowed(command).narrowed(told)
+        mode = status.get("priority_mode")
+        if self._without_h264_2():
+            if narrow.id == cgi.SET_H264_2.id:
+                return replace(narrow, unrunnable="with REC/PB priority there is no H.264(2).")
+            if narrow.id == cgi.GETUID.id:
+                narrow = narrow.narrowed({"vcodec": ["jpeg", "h264"]})
+        if narrow.id == cgi.SET_SDREC_MODE.id and mode and mode != "rec_pb_4k":
+            (modes,) = (param for param in narrow.params if isinstance(param, Choice))
+            narrow = narrow.narrowed({"mode": [word for word in modes.choices if word not in cgi.MODES_4K]})
+        return narrow
+
+    def _without_h264_2(self) -> bool:
+        return str(self.device.status.get("priority_mode") or "").startswith("rec_pb")
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        lacking = {groups.H264_2.id} if self._without_h264_2() else set()
+        return tuple(group for group in self.all_groups if group.id not in lacking)
+
     # --- What it is and how it is -------------------------------------------------------------------------------------
     async def identify(self, gateway: Gateway) -> Identity:
-        info = await _fields(gateway, cgi.GETINFO)
+        info = await self._fields(gateway, cgi.GETINFO)
         if info["NAME"] is None and info["MAC"] is None and info["SERIAL"] is None:
             raise WrongAnswer(f"{gateway.address} does not answer as a POVCAM does. Check the address and the family.")
-        basic = await _fields(gateway, cgi.GET_BASIC)
-        mode = await _fields(gateway, cgi.GET_PRIORITY_MODE)
+        basic = await self._fields(gateway, cgi.GET_BASIC)
+        mode = await self._fields(gateway, cgi.GET_PRIORITY_MODE)
         return Identity(
             model=info["NAME"] or None,
             serial=info["SERIAL"] or None,
@@ -74,18 +147,19 @@ class PovcamDriver(Driver):
                 "priority_mode": mode["priority_mode"],
                 "audio_on": {"in": True, "off": False}.get((info["aEnable"] or "").lower()),
                 "streams": {name: _stream_facts(info, name) for name in MODES},
+                "choices": await self._choices(gateway),
             },
         )
 
     async def health(self, gateway: Gateway) -> Health:
         """get_state, which works in imaging mode only: a recorder that is silent here but answers elsewhere is well."""
         try:
-            reply = await _ask(gateway, cgi.GET_STATE, seconds=STATE_SECONDS)
+            reply = await self.ask(gateway, cgi.GET_STATE, seconds=STATE_SECONDS)
             raw = parse_key_values(reply.text)
         except (Refused, NotSupported, NoAnswer):
             raw = {}
         if not raw:
-            mode = await _fields(gateway, cgi.GET_PRIORITY_MODE)
+            mode = await self._fields(gateway, cgi.GET_PRIORITY_MODE)
             return Health(facts={"activity": "playback or standby", "priority_mode": mode["priority_mode"]})
         state = read_fields(cgi.GET_STATE.reply, raw)
         cards = [_card(state, slot, prefix) for slot, prefix in ((1, "sd"), (2, "sd2"))]
@@ -107,13 +181,38 @@ class PovcamDriver(Driver):
             fleeting=frozenset({"counter"}),
         )
 
+    async def _choices(self, gateway: Gateway) -> dict[str, dict[str, list[str]]]:
+        """Command → parameter → the values get_capability says this device has; empty where it says nothing."""
+        try:
+            told = await self._fields(gateway, cgi.GET_CAPABILITY)
+        except (Refused, NotSupported, WrongAnswer):
+            return {}
+        choices = {
+            command.id: {
+                "h264_resolution": [size.partition("x")[0] for size in told[f"{prefix}.resolution"] or []],
+                "h264_bandwidth": told[f"{prefix}.bandwidth"] or [],
+                "framerate": told[f"{prefix}.framerate"] or [],
+                "f_priority": [
+                    _PRIORITIES[word] for word in told[f"{prefix}.stream_mode"] or [] if word in _PRIORITIES
+                ],
+            }
+            for command, prefix in (
+                (cgi.SET_H264, "video_server.image.h264"),
+                (cgi.SET_H264_2, "video_server.image.h264-2"),
+            )
+        }
+        if rates := told["video_server.network.nw_bandwidth"]:
+            choices[cgi.SET_BANDWIDTH.id] = {"bandwidth": ["0", *rates, "10000"]}
+        found = {command: {name: words for name, words in each.items() if words} for command, each in choices.items()}
+        return {command: each for command, each in found.items() if each}
+
     # --- Streams ------------------------------------------------------------------------------------------------------
     def streams(self, camera: Camera) -> list[Stream]:
         status = camera.device.status
         found = []
         for name, facts in (status.get("streams") or {}).items():
             # 1., "About the priority mode": with REC/PB priority there is no control of H.264(2).
-            if name == "h264_2" and str(status.get("priority_mode") or "").startswith("rec_pb"):
+            if name == "h264_2" and self._without_h264_2():
                 continue
             if facts.get("transmits") is False:
                 continue
@@ -147,7 +246,7 @@ class PovcamDriver(Driver):
             await uids.supersede(lease)
             may_be_sending = True
             try:
-                await _ask(gateway, cgi.H264, _transmission(lease, "start"))
+                await self.ask(gateway, cgi.H264, _transmission(lease, "start"))
             except (Refused, NotSupported, Busy):
                 may_be_sending = False
                 raise
@@ -162,13 +261,89 @@ class PovcamDriver(Driver):
     async def keep_alive(self, gateway: Gateway, lease: UidLease, *, taking_turns: bool = True) -> None:
         mode = MODES[lease.mode]
         values = {"mode": mode.keep_alive, "protocol": "rtp", "UID": lease.uid, "stream": mode.stream}
-        await _ask(gateway, cgi.KEEP_ALIVE, values, taking_turns=taking_turns)
+        await self.ask(gateway, cgi.KEEP_ALIVE, values, taking_turns=taking_turns)
 
     async def stop(self, gateway: Gateway, lease: UidLease) -> None:
-        await _ask(gateway, cgi.H264, _transmission(lease, "stop"))
+        await self.ask(gateway, cgi.H264, _transmission(lease, "stop"))
 
+    # --- Steering: the camera head zooms, focuses and turns brighter or darker, and does not turn ---------------------
+    def ptz(self, camera: Camera) -> Ptz:
+        return Ptz(zoom=True, focus=tuple(_FOCUS), iris=tuple(_IRIS))
+
+    async def move(self, gateway: Gateway, camera: Camera, *, pan: float, tilt: float, zoom: float) -> None:
+        """directctrl: a speed from -4 to 4 that lasts until it is set to 0."""
+        if pan or tilt:
+            raise self._lacks("pan or tilt; it can zoom")
+        await self.ask(gateway, cgi.DIRECTCTRL, {"zoom": _step(zoom)})
+
+    async def focus(self, gateway: Gateway, camera: Camera, mode: str) -> None:
+        await self.ask(gateway, cgi.CAMCTRL, {"focus": _word(_FOCUS, "focus", mode)})
+
+    async def iris(self, gateway: Gateway, camera: Camera, mode: str) -> None:
+        await self.ask(gateway, cgi.CAMCTRL, {"iris": _word(_IRIS, "iris", mode)})
+
+    # --- Recording, clock, log, cards, restart ------------------------------------------------------------------------
+    async def record(self, gateway: Gateway, on: bool) -> None:
+        """204 is success; 500 says that there is no card, or that it is so already (8.7): get_state tells which."""
+        try:
+            await self.ask(gateway, cgi.SDCTRL, {"save": "start" if on else "end"})
+        except WrongAnswer as error:
+            state = await self._fields(gateway, cgi.GET_STATE)
+            if state["rec"] is on:
+                return
+            if on and not (state["sd_insert"] or state["sd2_insert"]):
+                raise Refused(f"{self.device.name} has no card to record on. Insert one, then try again.") from error
+            does = "start" if on else "stop"
+            raise Refused(f"{self.device.name} does not {does} recording. Look at its card and its mode.") from error
+
+    async def clock(self, gateway: Gateway) -> datetime | None:
+        return clock.told(await self._fields(gateway, cgi.GET_DATE_TIME))
+
+    async def set_clock(self, gateway: Gateway, now: datetime) -> None:
+        values = clock.to_set(await self._fields(gateway, cgi.GET_DATE_TIME), now)
+        if values is None:
+            raise NotSupported(
+                f"{self.device.name} is set to a time zone its document does not explain. Set its time zone first."
+            )
+        await self.ask(gateway, cgi.DATE_TIME, values)
+
+    async def set_ntp(self, gateway: Gateway, server: str) -> None:
+        await self.write_group(gateway, groups.NTP, {"time_adjust": 1, "ntp_addr_dhcp": 0, "ntp_addr": server})
+
+    async def log(self, gateway: Gateway) -> list[LogEntry]:
+        reply = await self.ask(gateway, cgi.GET_SYSTEMLOG, {"num": LOG_LINES, "index": 1})
+        entries = [
+            LogEntry(number=row["no"], at=row["time"], code=row["code"] or "", text=row["description"] or "")
+            for row in reply.fields["rows"]
+        ]
+        return sorted(entries, key=lambda entry: entry.at or "", reverse=True)
+
+    async def storage(self, gateway: Gateway) -> list[Store]:
+        """Of get_state, which tells nothing in playback and standby: then the cards are unknown, not absent."""
+        try:
+            state = await self._fields(gateway, cgi.GET_STATE)
+        except (Refused, NotSupported):
+            state = read_fields(cgi.GET_STATE.reply, {})
+        formatting = "formatting" if state["sd_format"] else ""
+        cards = [_card(state, slot, prefix) for slot, prefix in ((1, "sd"), (2, "sd2"))]
+        return [
+            Store(
+                name=f"slot {card['slot']}",
+                kind="card",
+                present=card["inserted"],
+                size_gb=card["size_gb"],
+                free_gb=card["free_gb"],
+                state=formatting or ("error" if card["error"] else "repairing" if card["repairing"] else "ok"),
+            )
+            for card in cards
+        ]
+
+    async def restart(self, gateway: Gateway) -> None:
+        await self.ask(gateway, cgi.INITIAL, {"cmd": "reset", "Randomnum": secrets.token_hex(8)})
+
+    # --- Behind the streams -------------------------------------------------------------------------------------------
     async def _getuid(self, gateway: Gateway, mode: _Mode) -> str:
-        reply = await _ask(gateway, cgi.GETUID, {"FILE": 2, "vcodec": mode.vcodec, "reply": "info"})
+        reply = await self.ask(gateway, cgi.GETUID, {"FILE": 2, "vcodec": mode.vcodec, "reply": "info"})
         if reply.status == 204:
             raise NotSupported(
                 f"{self.device.name} does not offer this stream now. Check its priority mode and its transmission."
@@ -209,20 +384,6 @@ class PovcamDriver(Driver):
 
 # Endings under way; held here, since the loop keeps only weak references and a cancelled viewer does not wait.
 _endings: set[asyncio.Future[None]] = set()
-
-
-async def _ask(gateway: Gateway, command: Command, values: Values | None = None, **how: Any) -> Reply:
-    """Ask, and see through errors that come as 200 OK."""
-    reply = await gateway.ask(command, values, **how)
-    if error := _ERROR_IN_BODY.search(reply.text[:2000]):
-        if error[1] == "3":
-            raise Busy(f"{gateway.address} is busy with its card. Try again when it has finished.")
-        raise Refused(f"{gateway.address} refuses {command.id} ({error[0].strip()}). Its mode may not allow it now.")
-    return reply
-
-
-async def _fields(gateway: Gateway, command: Command) -> dict[str, Any]:
-    return read_reply(command, (await _ask(gateway, command)).text)
 
 
 def _pairs(text: str) -> Mapping[str, str]:
@@ -266,3 +427,15 @@ def _card(state: Mapping[str, Any], slot: int, prefix: str) -> dict[str, Any]:
         "free_gb": state[f"{prefix}_rem"],
         "size_gb": state[f"{prefix}_org"],
     }
+
+
+def _step(speed: float) -> int:
+    """-1…1 in steps of -4…4; the slowest speed is not none."""
+    step = round(abs(speed) * _FASTEST) or (1 if speed else 0)
+    return min(step, _FASTEST) * (1 if speed > 0 else -1)
+
+
+def _word(words: Mapping[str, str], verb: str, mode: str) -> str:
+    if mode not in words:
+        raise BadValue("mode", f"{verb} cannot be {mode!r}; use one of {', '.join(words)}.")
+    return words[mode]

@@ -116,8 +116,8 @@ GET_STATUS = _get(
 )
 
 # --- 5.11 System log information acquisition --------------------------------------------------------------------------
-# The separator is a yen sign: the byte 5C in Japanese character sets, A5 in Latin 1, U+00A5 or its wide form in
-# UTF-8; records end with "$" and there are no line feeds.
+# The separator is a yen sign: the byte 5C in Japanese character sets, A5 in Latin 1 (U+FF65 to whoever takes that for
+# Japanese), U+00A5 or its wide form in UTF-8. Records end with "$"; there are no line feeds.
 GET_SYSTEMLOG = row(
     "get_systemlog",
     "5.11",
@@ -137,7 +137,7 @@ GET_SYSTEMLOG = row(
             Field("description"),
         ),
         end=r"\$",
-        between=r"[\\\u00a5\uffe5]",
+        between=r"[\\\u00a5\uffe5\uff65]",
     ),
 )
 

@@ -26,6 +26,7 @@ def row(
     danger: str = "",
     unrunnable: str = "",
     own_gap: int = 0,
+    may_be_silent: bool = False,
 ) -> Command:
     """A POST carries its parameters in the address, as every example of the document does, and an empty body."""
     return Command(
@@ -45,6 +46,7 @@ def row(
         unrunnable=unrunnable,
         gap=GAP,
         own_gap=own_gap,
+        may_be_silent=may_be_silent,
     )
 
 

@@ -399,6 +399,7 @@ UPNP = setter(
 )
 
 # --- 4.8 Restarting ---------------------------------------------------------------------------------------------------
+# A device that restarts may not come to answer.
 INITIAL = row(
     "initial",
     "4.8",
@@ -412,6 +413,7 @@ INITIAL = row(
         Hex(name="Randomnum", length=16, required=True, note="Hexadecimal string of 16 single-byte characters"),
     ),
     danger="The device restarts: pictures and a running recording end, and it is away for about a minute.",
+    may_be_silent=True,
 )
 
 COMMANDS = (
