@@ -240,7 +240,9 @@ def _no_connection(address: Address, error: httpx.ConnectError) -> NoAnswer | Wr
             f"The certificate of {address} is not trusted. Install a trusted one, or set the TLS option to pin: then "
             "the one it has now is trusted, and a change is noticed."
         )
-    if isinstance(cause, ssl.SSLError):
+    # Some say that they do not understand us by closing.
+    closed = isinstance(cause, ConnectionError) and not isinstance(cause, ConnectionRefusedError)
+    if isinstance(cause, ssl.SSLError) or (closed and address.scheme == "https"):
         return WrongAnswer(
             f"{address} does not speak TLS as we do. Check the port, and http or https; an old device may need the "
             "option legacy."
