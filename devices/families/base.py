@@ -35,6 +35,12 @@ class Capability(StrEnum):
     LOG = "log"  # keeps a log of its own that can be read
     STORAGE = "storage"  # tells of its cards or disks
     RESTART = "restart"
+    FACTORY_RESET = "factory_reset"
+    SNAPSHOT = "snapshot"  # gives single pictures
+    USERS = "users"  # its list of users can be read and changed
+    PASSWORD = "password"  # the password we log in with can be changed from here  # noqa: S105
+    SWITCHES = "switches"  # triggers and the like, which are on or off
+    SERIAL = "serial"  # sends out of a serial port of its own
 
 
 @dataclass(frozen=True)
@@ -115,6 +121,7 @@ class Ptz:
     preset_names: bool = False
     home: bool = False
     swing: bool = False
+    positions: tuple[int, int] | None = None  # the highest degrees of pan and tilt, where it can turn to a position
     repeat_seconds: float | None = None
 
     @property
@@ -145,6 +152,24 @@ class Store:
     state: str = "ok"  # ok, error, repairing, formatting
     oldest: str | None = None  # local time of the oldest and the newest recording
     newest: str | None = None
+
+
+@dataclass(frozen=True)
+class User:
+    """A user the device itself keeps. Passwords never leave the driver."""
+
+    name: str
+    rights: str  # a value of the document
+    rights_label: str = ""
+
+
+@dataclass(frozen=True)
+class Switch:
+    """Something of the device that is on or off; None is what it does not tell."""
+
+    id: str
+    label: str
+    on: bool | None
 
 
 class Driver(ABC):
@@ -256,6 +281,13 @@ class Driver(ABC):
     async def swing(self, gateway: Gateway, camera: Camera, on: bool) -> None:
         raise self._lacks("swing between presets")
 
+    async def position(self, gateway: Gateway, camera: Camera) -> tuple[int, int]:
+        """Where it looks: pan and tilt in the device's degrees."""
+        raise self._lacks("tell where it looks")
+
+    async def turn_to(self, gateway: Gateway, camera: Camera, *, pan: int, tilt: int) -> None:
+        raise self._lacks("turn to a position")
+
     # --- Care ---------------------------------------------------------------------------------------------------------
     async def record(self, gateway: Gateway, on: bool) -> None:
         """Start or stop recording on the device."""
@@ -281,6 +313,43 @@ class Driver(ABC):
 
     async def restart(self, gateway: Gateway) -> None:
         raise self._lacks("be restarted from here")
+
+    async def factory_reset(self, gateway: Gateway) -> None:
+        raise self._lacks("be reset from here")
+
+    async def snapshot(self, gateway: Gateway, camera: Camera) -> bytes:
+        """One picture, JPEG as the device sends it."""
+        raise self._lacks("give single pictures")
+
+    # --- Users, switches, serial port ---------------------------------------------------------------------------------
+    async def users(self, gateway: Gateway) -> list[User]:
+        raise self._lacks("tell its users")
+
+    def user_rights(self) -> dict[str, str]:
+        """What a user may be allowed: value → label."""
+        return {}
+
+    async def set_user(self, gateway: Gateway, name: str, password: str, rights: str) -> list[User]:
+        """Add a user, or change the one of that name; answers all users then."""
+        raise self._lacks("have users added")
+
+    async def remove_user(self, gateway: Gateway, name: str) -> list[User]:
+        raise self._lacks("have users removed")
+
+    async def change_password(self, gateway: Gateway, password: str) -> None:
+        """Change the password we log in with. When this returns, the device was seen to accept the new one, and the
+        caller must store it."""
+        raise self._lacks("have its password changed from here")
+
+    async def switches(self, gateway: Gateway) -> list[Switch]:
+        raise self._lacks("tell of triggers")
+
+    async def switch(self, gateway: Gateway, switch_id: str, on: bool) -> list[Switch]:
+        """Switch one of them; answers how all are then."""
+        raise self._lacks("be switched")
+
+    async def send_serial(self, gateway: Gateway, data: str) -> None:
+        raise self._lacks("send out of a serial port")
 
     # --- Identity and health ------------------------------------------------------------------------------------------
     @abstractmethod
