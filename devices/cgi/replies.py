@@ -43,7 +43,7 @@ class NumberField(Field):
     unit: str = field(default="", kw_only=True)
 
     def read(self, text: str) -> int | float | None:
-        text = re.sub(rf"\s*{re.escape(self.unit)}\b.*", "", text) if self.unit else text
+        text = text.partition(self.unit)[0].strip() if self.unit else text
         if re.fullmatch(r"-?[0-9]{1,18}", text):
             return int(text)
         return float(text) if re.fullmatch(r"-?[0-9]{1,18}\.[0-9]{1,18}", text) else None

@@ -181,10 +181,11 @@ GET_CLIP_LIST = row(
     "Clip list search of SD card",
     kind=Kind.READ,
     params=(
+        # Only maxmatches and device are said to be omissible.
         Whole(name="maxmatches", low=1, high=15, note="Upper limit of the number of lists"),
-        Whole(name="index", low=1, high=65535, note="List search start position"),
+        Whole(name="index", low=1, high=65535, required=True, note="List search start position"),
         Choice(name="device", choices=_SLOTS, note="sd1 when omitted"),
-        Choice(name="format", choices={"mp4": "MP4 format", "avchd": "AVCHD format"}),
+        Choice(name="format", required=True, choices={"mp4": "MP4 format", "avchd": "AVCHD format"}),
     ),
     shape=Rows(
         columns=(
