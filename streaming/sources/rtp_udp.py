@@ -80,7 +80,7 @@ class RtpReceiver:
                 self.foreign += 1
                 continue
             self._socket.connect(sender)
-            self._take(datagram, time.time())
+            self._take([datagram])
             # What others sent before the socket was connected is still in its queue, among the device's own packets.
             # It is one burst at most, and no packet of another stream has the right payload type and order.
             self._loop.remove_reader(self._socket.fileno())
@@ -88,25 +88,29 @@ class RtpReceiver:
             return
 
     def _drain(self) -> None:
-        now = time.time()
-        receive, take = self._socket.recv, self._take
+        # First everything is read, then everything is parsed: each loop stays small and warm in the cache.
+        receive = self._socket.recv
+        datagrams: list[bytes] = []
         try:
             for _ in range(BURST):
-                take(receive(LARGEST), now)
+                datagrams.append(receive(LARGEST))
         except OSError:
             pass  # nothing more to read
+        self._take(datagrams)
 
-    def _take(self, datagram: bytes, now: float) -> None:
-        self.packets += 1
-        self.bytes += len(datagram)
-        try:
-            packet = rtp.parse(datagram)
-        except Malformed:
-            self.malformed += 1
-            return
-        if packet.payload_type != self._payload_type:
-            self.foreign += 1
-            return
-        for each in self._sequencer.push(packet):
-            for unit in self._depacketizer.push(each, now):
-                self._on_unit(unit)
+    def _take(self, datagrams: list[bytes]) -> None:
+        now = time.time()
+        self.packets += len(datagrams)
+        self.bytes += sum(map(len, datagrams))
+        for datagram in datagrams:
+            try:
+                packet = rtp.parse(datagram)
+            except Malformed:
+                self.malformed += 1
+                continue
+            if packet.payload_type != self._payload_type:
+                self.foreign += 1
+                continue
+            for each in self._sequencer.push(packet):
+                for unit in self._depacketizer.push(each, now):
+                    self._on_unit(unit)

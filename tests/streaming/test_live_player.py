@@ -16,7 +16,7 @@ from django.test import Client
 from playwright.sync_api import Browser, Page, expect
 
 from accounts.models import Grant
-from devices.models import Camera
+from devices.models import Camera, Device
 from simulators.picture import STRIP_BLOCKS, crc8
 from simulators.povcam import PovcamSimulator
 from simulators.video import VideoFormat
@@ -217,12 +217,12 @@ def test_a_withdrawn_grant_ends_the_picture_with_a_sentence(page: Page, person: 
     expect(page.locator("live-player .message")).to_contain_text("gone, or you may no longer see it")
 
 
-def test_a_device_that_refuses_says_why(page: Page, running: Running):
+def test_a_device_that_cannot_be_watched_says_why(page: Page, running: Running, camera: Camera):
     expect(player(page, "live")).to_be_visible(timeout=15_000)
-    running.inject("mode", mode="playback")
+    Device.objects.filter(pk=camera.device_id).update(enabled=False)
     running.call(relay.close_all())
     expect(player(page, "refused")).to_be_visible(timeout=15_000)
-    expect(page.locator("live-player .message")).to_contain_text("does not offer this stream now")
+    expect(page.locator("live-player .message")).to_contain_text("is switched off in this system")
 
 
 def test_somebody_elses_camera_is_not_found(page: Page, running: Running, new_camera: Callable[..., Camera]):
