@@ -59,6 +59,36 @@ def list_families(request: HttpRequest) -> list[dict[str, Any]]:
     ]
 
 
+class CommandOut(Schema):
+    """A row of the vendor's document. In `params`, null is what the document does not limit; `choices` maps each value
+    to what it means. A command that is not `runnable` is in the document but not described there, and never sent."""
+
+    id: str
+    section: str
+    title: str
+    path: str
+    methods: list[str]
+    access: str
+    kind: str
+    params: list[dict[str, Any]]
+    reply: list[str]
+    reply_kind: str
+    constraints: list[dict[str, Any]]
+    note: str
+    danger: str | None
+    runnable: bool
+    not_runnable: str | None
+
+
+@router.get("families/{str:family}/commands", response=list[CommandOut])
+@endpoint(Action.WATCH)
+def list_commands(request: HttpRequest, family: str) -> list[dict[str, Any]]:
+    """The vendor's document as data: every command with its parameters, what they allow, and what the reply holds."""
+    if family not in families():
+        raise Problem(404, f"There is no family {family[:20]}; there are {', '.join(families())}.")
+    return [command.facts() for command in driver_class(family).catalogue]
+
+
 # --- Devices ----------------------------------------------------------------------------------------------------------
 class DeviceIn(Body):
     name: str = Field("", max_length=100, description="What people call it; its host if left out.")
