@@ -1,6 +1,7 @@
 """HTTP to devices: one request and its answer, with deadlines and limits, and the log-in schemes they use.
 
-httpx with our own transport carries the bytes. What devices need is around it: the query string goes out as it was
+httpx's requests and answers over our own transport carry the bytes; its client is left out, since it keeps cookies for
+all hosts together, writes whole addresses into the log, and costs as much again. The query string goes out as it was
 built, no header is sent that was not asked for (some answer 400 to an Accept), nothing of the environment is used, no
 redirect is followed, and every phase has a deadline. `exchange` reads a short answer whole; `opened` hands over an
 answer that may last. The log-in is negotiated by our own code, since httpx's Digest fails on `Basic …, Digest …` joined
@@ -175,8 +176,7 @@ async def opened(
     given = dict(headers or {})
     if request.content_type:
         given["Content-Type"] = request.content_type
-    client = _client(address)
-    built = client.build_request(
+    built = httpx.Request(
         request.method,
         httpx.URL(address.url).copy_with(raw_path=request.target.encode("ascii")),
         # As bytes, since httpx would refuse a user name that is not ASCII.
@@ -198,7 +198,7 @@ async def opened(
     with _in_our_words(address):
         try:
             async with asyncio.timeout(OPENING_SECONDS):
-                response = await client.send(built, stream=True)
+                response = await _transport(address).handle_async_request(built)
         except TimeoutError as error:
             raise httpx.ReadTimeout("no whole head in time") from error
     try:
@@ -252,21 +252,17 @@ def _no_connection(address: Address, error: httpx.ConnectError) -> NoAnswer | Wr
 
 _LEGACY_SERVER_CONNECT = 0x4  # OpenSSL's; Python names it from 3.12 on
 
-# --- Clients ----------------------------------------------------------------------------------------------------------
-_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, bool], httpx.AsyncClient]] = WeakKeyDictionary()
+# --- Transports -------------------------------------------------------------------------------------------------------
+_transports: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, bool], DeviceTransport]] = WeakKeyDictionary()
 
 
-def _client(address: Address) -> httpx.AsyncClient:
-    """The client of the running event loop for this way of trusting certificates. It keeps nothing open."""
-    clients = _clients.setdefault(asyncio.get_running_loop(), {})
+def _transport(address: Address) -> DeviceTransport:
+    """The transport of the running event loop for this way of trusting certificates. It keeps nothing open."""
+    transports = _transports.setdefault(asyncio.get_running_loop(), {})
     kind = (address.tls, address.legacy) if address.scheme == "https" else ("", False)
-    if kind not in clients:
-        context = tls_context(*kind) if kind[0] else None
-        client = httpx.AsyncClient(transport=DeviceTransport(context), trust_env=False, follow_redirects=False)
-        for name in list(client.headers):
-            del client.headers[name]
-        clients[kind] = client
-    return clients[kind]
+    if kind not in transports:
+        transports[kind] = DeviceTransport(tls_context(*kind) if kind[0] else None)
+    return transports[kind]
 
 
 @lru_cache(maxsize=8)

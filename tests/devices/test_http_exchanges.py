@@ -211,6 +211,22 @@ async def test_nobody_at_the_address(host: str) -> None:
         await exchange(Address("http", host, free_port()), ASK)
 
 
+async def test_cookies_are_not_sent_back_nor_to_anybody_else() -> None:
+    got: list[bytes] = []
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        got.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(OK + b"Set-Cookie: session=1; Path=/\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(connected, "127.0.0.1", 0) as server:
+        address = Address("http", "127.0.0.1", server.sockets[0].getsockname()[1])
+        await exchange(address, ASK)
+        await exchange(address, ASK)
+    assert len(got) == 2
+    assert got[0] == got[1]
+
+
 async def test_a_redirect_can_be_an_answer_and_is_never_followed() -> None:
     wire = b"HTTP/1.0 302 Redirect\r\nLocation: http://127.0.0.1:1/x\r\n\r\n"
     async with device(saying(wire)) as address:
@@ -233,7 +249,7 @@ async def test_a_host_gets_so_many_connections_and_no_more() -> None:
     async with device(serve) as address:
         await asyncio.gather(*(exchange(address, ASK) for _ in range(30)))
         assert crowd == transport.EXCHANGES_PER_HOST
-        assert devices_http._client(address)._transport._places == {}  # type: ignore[attr-defined]
+        assert devices_http._transport(address)._places == {}
 
 
 async def test_places_are_given_back_whatever_happens(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,7 +261,7 @@ async def test_places_are_given_back_whatever_happens(monkeypatch: pytest.Monkey
             task.cancel()
         results = await asyncio.gather(*waiting, return_exceptions=True)
         assert [isinstance(each, NoAnswer) for each in results] == [False] * 4 + [True] * 8
-        places = devices_http._client(address)._transport._places  # type: ignore[attr-defined]
+        places = devices_http._transport(address)._places
         assert places == {}
 
 
@@ -269,7 +285,7 @@ async def test_a_stream_comes_as_it_is_sent_for_longer_than_any_deadline(monkeyp
                 if loop.time() - began > 0.5:
                     break
         assert got > 10_000
-        assert devices_http._client(address)._transport._places == {}  # type: ignore[attr-defined]
+        assert devices_http._transport(address)._places == {}
 
 
 async def test_a_stream_that_falls_silent_is_noticed() -> None:
