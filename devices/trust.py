@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
 
 from accounts import audit
 from accounts.audit import By
@@ -24,7 +24,7 @@ from devices.models import Device, State
 async def check_certificate(device: Device, offered: str) -> None:
     """Called with the SHA-256 of what the device shows, before anything is sent to it."""
     if device.certificate != offered:
-        await sync_to_async(_compare)(device, offered)
+        await database_sync_to_async(_compare)(device, offered)
 
 
 def _compare(device: Device, offered: str) -> None:
