@@ -13,6 +13,7 @@ import os
 import socket
 import sys
 import threading
+import warnings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vms.settings")
 
@@ -54,6 +55,8 @@ async def serve(listener: socket.socket) -> None:
             timer.start()
             super().handle_exit(number, frame)  # type: ignore[arg-type]
 
+    # WhiteNoise hands over its files piece by piece the synchronous way; they are small, so read whole is well.
+    warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
     config = uvicorn.Config(
         application,
         http="httptools",

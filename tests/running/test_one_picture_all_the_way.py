@@ -24,7 +24,7 @@ PATIENCE = 30.0
 READ_STRIP = """
 (player) => {
   const video = player.shadowRoot.querySelector("video");
-  if (!video.videoWidth) return null;
+  if (video.readyState < HTMLMediaElement.HAVE_CURRENT_DATA) return null;
   const canvas = document.createElement("canvas");
   canvas.width = video.videoWidth; canvas.height = video.videoHeight;
   const context = canvas.getContext("2d");

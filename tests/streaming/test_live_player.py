@@ -114,7 +114,7 @@ STRIP = """(blocks) => {
   const video = document.querySelector("live-player").video;
   const canvas = document.createElement("canvas");
   canvas.width = video.videoWidth; canvas.height = video.videoHeight;
-  if (!canvas.width) return null;
+  if (video.readyState < HTMLMediaElement.HAVE_CURRENT_DATA) return null; // its size is known before its first picture
   const context = canvas.getContext("2d");
   context.drawImage(video, 0, 0);
   const y = Math.floor(canvas.height * 23 / 24);
