@@ -123,7 +123,7 @@ async def test_a_read_that_was_cut_off_is_asked_once_more(scripted: Scripted) ->
     assert len(scripted.requests) == 4
 
 
-@pytest.mark.parametrize("kind", set(Kind) - {Kind.READ})
+@pytest.mark.parametrize("kind", [kind for kind in Kind if kind is not Kind.READ])
 async def test_nothing_but_a_read_is_ever_repeated(scripted: Scripted, kind: Kind) -> None:
     scripted.answers = [b""]
     with pytest.raises(ClosedSilently):
