@@ -13,8 +13,9 @@ import html
 import json
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import cast
 from urllib.parse import quote, quote_plus, unquote_plus
 
@@ -25,10 +26,9 @@ from devices.coordination import coordinated_sync, key
 RING_LENGTH = 50
 RING_SECONDS = 7 * 24 * 3600
 SHOWN = 500  # characters of an answer
-# As much is looked at for secrets; nothing beyond can become one of the first characters shown.
-_LOOKED_AT = 16 * SHOWN
+_LOOKED_AT = 2 * SHOWN  # characters of an answer that are searched for secrets
 
-_NAME = re.compile(r"""([\w.-]{1,64})["']?[ \t]*[=:][ \t]*""")
+_NAME = re.compile(r"""(?<![\w.-])([\w.-]{1,200}+)["']?[ \t]*[=:][ \t]*""")
 _TAG = re.compile(r"<([\w.:-]{1,64})[^<>]*>([^<]*)")
 _VALUE_END = re.compile(r"[&\r\n<]|\Z")
 _HEADER = re.compile(r"(?im)^[ \t]*((?:proxy-)?authorization|(?:set-)?cookie2?)[ \t]*:.*$")
@@ -49,7 +49,7 @@ class Exchange:
     undocumented: bool  # sent only because the option legacy is on
 
     def text(self) -> str:
-        return json.dumps(asdict(self), ensure_ascii=False, separators=(",", ":"))
+        return json.dumps(vars(self), ensure_ascii=False, separators=(",", ":"))
 
 
 def ring_key(device_id: int) -> str:
@@ -84,7 +84,6 @@ def described(
     path, mark, query = request.target.partition("?")
     form = request.body.decode("ascii", "replace")
     secrets = {*_secrets_sent(command, query), *_secrets_sent(command, form), password}
-    shown = without_secrets(command, answer[:_LOOKED_AT], secrets)
     return Exchange(
         at=began.astimezone(UTC).isoformat(timespec="milliseconds"),
         command=command.id,
@@ -93,10 +92,19 @@ def described(
         form=hidden_query(command, form),
         status=status,
         milliseconds=milliseconds,
-        answer=shown if len(shown) <= SHOWN else shown[: SHOWN - 1] + "…",
+        answer=_shortened(command, answer, secrets),
         error=without_literals(error, secrets),
         undocumented=undocumented,
     )
+
+
+def _shortened(command: Command, answer: str, secrets: set[str]) -> str:
+    shown = without_secrets(command, answer[:_LOOKED_AT], secrets)
+    if len(answer) > _LOOKED_AT:
+        # A secret that was cut in two cannot be recognised, and hiding others may have moved it to the front.
+        longest = max(len(spelling) for each in ("", *secrets) for spelling in _spellings(each))
+        shown = shown[: len(shown) - longest] + "…"
+    return shown if len(shown) <= SHOWN else shown[: SHOWN - 1] + "…"
 
 
 # --- Redaction --------------------------------------------------------------------------------------------------------
@@ -128,11 +136,17 @@ def without_secrets(command: Command, text: str, secrets: Iterable[str]) -> str:
 def without_literals(text: str, secrets: Iterable[str]) -> str:
     """A text without these secrets, however they are spelled. Short ones only where they stand alone: a password `1`
     must not hide every digit."""
-    spellings = {form(each) for each in secrets if each for form in (str, quote, quote_plus, html.escape, _raw_quoted)}
+    spellings = {spelling for each in secrets if each for spelling in _spellings(each)}
     for spelling in sorted(spellings, key=len, reverse=True):
-        pattern = re.escape(spelling)
-        text = re.sub(pattern if len(spelling) > 3 else rf"(?<!\w){pattern}(?!\w)", HIDDEN, text)
+        if spelling in text:
+            pattern = re.escape(spelling)
+            text = re.sub(pattern if len(spelling) > 3 else rf"(?<!\w){pattern}(?!\w)", HIDDEN, text)
     return text
+
+
+@lru_cache(maxsize=1024)
+def _spellings(secret: str) -> frozenset[str]:
+    return frozenset(form(secret) for form in (str, quote, quote_plus, html.escape, _raw_quoted))
 
 
 def _raw_quoted(text: str) -> str:
@@ -143,13 +157,13 @@ def _without_named(text: str, is_secret: Callable[[str], bool]) -> str:
     parts: list[str] = []
     at = 0
     for match in _NAME.finditer(text):
-        if match.start() >= at and is_secret(match[1]):
-            end = _VALUE_END.search(text, match.end())
-            assert end is not None
-            if end.start() > match.end():
-                parts += [text[at : match.end()], HIDDEN]
-                at = end.start()
-    text = "".join([*parts, text[at:]])
+        if is_secret(match[1]) and match.start() >= at:
+            value = match.end()
+            end = cast(re.Match[str], _VALUE_END.search(text, value)).start()
+            if end > value:
+                parts += [text[at:value], HIDDEN]
+                at = end
+    text = "".join([*parts, text[at:]]) if parts else text
     return _TAG.sub(lambda tag: tag[0][: -len(tag[2])] + HIDDEN if tag[2] and is_secret(tag[1]) else tag[0], text)
 
 
@@ -158,19 +172,21 @@ def _first_group_hidden(match: re.Match[str]) -> str:
     return match[0][: start - match.start()] + HIDDEN + match[0][end - match.start() :]
 
 
+@lru_cache(maxsize=4096)
+def _sounds_secret(name: str) -> bool:
+    return sounds_secret(name) or name.lower().endswith("pass")
+
+
 def _secret_parameters(command: Command) -> Callable[[str], bool]:
     names = {param.spelling for param in command.params if param.secret}
-    return lambda name: name in names or sounds_secret(name)
+    return lambda name: name in names or _sounds_secret(name)
 
 
 def _secret_items(fields: Iterable[Field]) -> Callable[[str], bool]:
     names = {name.lower() for field in fields for name in (field.name, *field.aliases)}
-
-    def is_secret(name: str) -> bool:
-        bare = name.rpartition(".")[2].lower()
-        return name.lower() in names or bare in names or bare.endswith("pass") or sounds_secret(name)
-
-    return is_secret
+    if not names:
+        return _sounds_secret
+    return lambda name: _sounds_secret(name) or name.lower() in names or name.rpartition(".")[2].lower() in names
 
 
 def _secrets_sent(command: Command, query: str) -> set[str]:
