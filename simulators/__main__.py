@@ -34,6 +34,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "oddities": {"help": "ways of other firmware, comma between; an unknown one lists them"},
     "work_seconds": {"type": float, "help": "how long it takes for what its document calls a few seconds (default: 2)"},
     "cards": {"type": int, "nargs": 2, "metavar": "GB", "help": "the sizes of its two cards, 0 for none"},
+    "fill": {"type": float, "help": "how many times faster than a real one a recording fills its card (default: 1)"},
     "clips": {"type": int, "help": "how many clips are on its first card"},
     "loginfree_path": {"help": "where the picture without a password is"},
     "ptz_steps": {"type": int, "help": "the speeds of its cameras: 16 or 256"},

@@ -40,6 +40,7 @@ PLAIN: Mapping[str, type | tuple[type, ...]] = {
     "work_seconds": (int, float),
     "cards": list,
     "clips": int,
+    "fill": (int, float),
     "head": bool,
     "loginfree_path": str,
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
@@ -22,6 +22,7 @@ from simulators.povcam.settings import Settings
 SLOTS = ("sd1", "sd2")
 GIBIBYTE = 1 << 30
 GIGABYTE = 1_000_000_000
+LEAST_FREE = 10_000_000  # bytes a recording needs to begin
 ABSENT = "-----"
 
 Progress = Literal["prepare", "exec", "finish", "cancel", "error"]
@@ -142,6 +143,7 @@ class Cards:
         self._work = work_seconds
         self._fill = fill
         self._numbers = {"mp4": 0, "avchd": 0}
+        self.now: Callable[[], float] = time.monotonic
         self.pre_rec = False
         self.downloads = 0
         self.recording: Recording | None = None
@@ -157,7 +159,7 @@ class Cards:
 
     def settle(self) -> float:
         """Book what has happened, and tell the moment it was booked for."""
-        now = time.monotonic()
+        now = self.now()
         recording = self.recording
         if recording is not None and now >= recording.over:
             self._finish_recording(recording, recording.over)
@@ -166,7 +168,7 @@ class Cards:
             card = self.slots[deletion.slot]
             if card is not None:
                 card.become([clip for clip in card.clips if clip not in deletion.clips])
-            self._log.add(613, f"{len(deletion.clips)} clips deleted", self._clock.at(deletion.done))
+            self._log.add(613, f"{len(deletion.clips)} clips deleted", self._at(deletion.done))
             self.deletion = None
         formatting = self.formatting
         if formatting is not None and not formatting.booked and now >= formatting.done:
@@ -175,12 +177,15 @@ class Cards:
             if card is not None:
                 card.error = False
                 card.become([])
-            self._log.add(621, f"{formatting.slot} formatted", self._clock.at(formatting.done))
+            self._log.add(621, f"{formatting.slot} formatted", self._at(formatting.done))
         transfer = self.transfer
         if transfer is not None and not transfer.booked and now >= transfer.ends:
             transfer.booked = True
-            self._log.add(701, f"FTP transfer: {transfer.progress(now)}", self._clock.at(transfer.ends))
+            self._log.add(701, f"FTP transfer: {transfer.progress(now)}", self._at(transfer.ends))
         return now
+
+    def _at(self, moment: float) -> datetime:
+        return self._clock.ago(self.now() - moment)
 
     def occupation(self) -> str | None:
         """What the recorder is busy with, or None. Downloads do not count: they only hinder what would take the clips
@@ -206,7 +211,7 @@ class Cards:
         card = self.slots[slot]
         if card is None:
             raise Declined("no_card", f"There is no card in {slot}.")
-        if card.error or time.monotonic() < card.repaired:
+        if card.error or self.now() < card.repaired:
             raise Declined("card_error", f"The card in {slot} is broken or being repaired.")
         return card
 
@@ -216,12 +221,12 @@ class Cards:
         slot = self._settings.recording.device
         self.expect_free()
         card = self.usable(slot)
-        if not card.free:
-            raise Declined("card_full", f"The card in {slot} is full.")
         mode = self._settings.recording.mode
-        begins = time.monotonic() + self._work
+        if card.free < LEAST_FREE:
+            raise Declined("card_full", f"The card in {slot} is full.")
+        begins = self.now() + self._work
         self.recording = Recording(slot, mode, begins, math.inf, begins + card.free / self._rate(mode))
-        self._log.add(601, f"Recording to {slot}", self._clock.at(begins))
+        self._log.add(601, f"Recording to {slot}", self._at(begins))
 
     def end(self) -> None:
         now = self.settle()
@@ -243,13 +248,14 @@ class Cards:
         if card is None or over < recording.begins:
             return
         seconds = over - recording.begins
-        size = min(card.free, int(seconds * self._rate(recording.mode)))
+        filled = over == recording.full
+        size = card.free if filled else min(card.free, int(seconds * self._rate(recording.mode)))
         kind = "mp4" if recording.mode.startswith("mp4") else "avchd"
-        begun = self._clock.at(recording.begins).replace(microsecond=0)
+        begun = self._at(recording.begins).replace(microsecond=0)
         clip = Clip(self._name(recording.slot, kind), kind, begun, round(seconds), size)
         card.become([*card.clips, clip])
-        why = "card full" if over == recording.full else "ended"
-        self._log.add(602, f"Recording to {recording.slot} {why}", self._clock.at(over))
+        why = "card full" if filled else "ended"
+        self._log.add(602, f"Recording to {recording.slot} {why}", self._at(over))
 
     def _rate(self, mode: str) -> float:
         """Bytes per second of a recording mode, whose name tells its megabits: …_28m."""
@@ -272,14 +278,14 @@ class Cards:
     # Other occupations
 
     def delete(self, slot: str, clips: list[Clip]) -> None:
-        self.deletion = Deletion(slot, clips, time.monotonic() + self._work / 2 + len(clips) * self._work / 20)
+        self.deletion = Deletion(slot, clips, self.now() + self._work / 2 + len(clips) * self._work / 20)
 
     def format(self, slot: str) -> None:
-        now = time.monotonic()
+        now = self.now()
         self.formatting = Formatting(slot, now, now + 2 * self._work)
 
     def send(self, clips: int, fails: bool) -> None:
-        self.transfer = Transfer(time.monotonic(), max(clips, 1), self._work / 2, fails)
+        self.transfer = Transfer(self.now(), max(clips, 1), self._work / 2, fails)
 
     # What happens to the cards from outside
 
@@ -308,6 +314,17 @@ class Cards:
         if self.formatting is not None and self.formatting.slot == slot and not self.formatting.booked:
             self.formatting.failed = self.formatting.booked = True
         self._log.add(612, f"No card in {slot}")
+
+    def damage(self, slot: str) -> None:
+        card = self.slots[slot]
+        if card is not None:
+            card.error = True
+            self._log.add(699, f"Card error in {slot}")
+
+    def repair(self, slot: str, seconds: float) -> None:
+        card = self.slots[slot]
+        if card is not None:
+            card.error, card.repaired = False, self.now() + seconds
 
     def fill_up(self, slot: str) -> None:
         now = self.settle()

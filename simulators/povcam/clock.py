@@ -37,9 +37,9 @@ class RunningClock:
         standard = self.utc() + self._zone()
         return standard + HOUR if self._summer_at(standard) else standard
 
-    def at(self, monotonic: float) -> datetime:
-        """The local time of a moment of the machine's monotonic clock."""
-        return self.local() + timedelta(seconds=monotonic - time.monotonic())
+    def ago(self, seconds: float) -> datetime:
+        """What was shown then; a negative number is in the future."""
+        return self.local() - timedelta(seconds=seconds)
 
     @property
     def is_summer(self) -> bool:

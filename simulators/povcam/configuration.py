@@ -21,6 +21,7 @@ from simulators.povcam.eventlog import KEPT, EventLog
 from simulators.povcam.setting_list import setting_list
 from simulators.povcam.settings import Settings, assign, default_mode
 
+RANDOM_DIGITS = 16
 FINE, NORMAL = "1", "5"
 OUTSIDE_ADDRESS = "203.0.113.10"  # of the router that UPnP opens ports on
 
@@ -103,6 +104,8 @@ class Configuration:
     async def _initial(self, values: Values, request: Request) -> Answer:
         self._log.add(101, "Restart")
         self._reboot()
+        if len(values["Randomnum"]) < RANDOM_DIGITS:
+            raise Declined("short_randomnum", "The table wants 16 digits; taken, as in the example.", 204)
         return DONE
 
     # 4.2
@@ -148,7 +151,7 @@ class Configuration:
         return DONE
 
     async def _setdata(self, values: Values, request: Request) -> Answer:
-        if request.method == "GET":
+        if not values:
             return told(setting_list(self._settings))
         if "LIVEQUAL" in values:
             self._settings.jpeg.jpeg_quality = _quality(values["LIVEQUAL"])

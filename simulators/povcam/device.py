@@ -351,7 +351,6 @@ class PovcamSimulator(SimulatedDevice):
         self.log.add(102, "Factory settings")
 
     def _card_fault(self, slot: str, fault: Fault) -> None:
-        card = self.cards.slots[slot]
         match fault.mode:
             case "insert":
                 self.cards.insert(slot)
@@ -359,8 +358,7 @@ class PovcamSimulator(SimulatedDevice):
                 self.cards.remove(slot)
             case "full":
                 self.cards.fill_up(slot)
-            case "error" if card is not None:
-                card.error = True
-                self.log.add(699, f"Card error in {slot}")
-            case "repair" if card is not None:
-                card.error, card.repaired = False, time.monotonic() + fault.seconds
+            case "error":
+                self.cards.damage(slot)
+            case "repair":
+                self.cards.repair(slot, fault.seconds)

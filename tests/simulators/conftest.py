@@ -1,7 +1,8 @@
 """Fixtures of the simulators' tests."""
 
 import socket
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
@@ -25,14 +26,36 @@ def client(device: PovcamSimulator) -> Client:
 
 
 @pytest.fixture
+async def quick() -> AsyncIterator[Client]:
+    """A recorder with two cards that needs moments where others need seconds."""
+    manners = Manners(command=0, state=0)
+    async with PovcamSimulator(
+        seed=7, cards=(64, 32), work_seconds=0.2, reboot_seconds=0.2, manners=manners, control=True
+    ) as device:
+        yield Client(device)
+
+
+@pytest.fixture
+async def worker() -> AsyncIterator[tuple[Client, Callable[[float], None]]]:
+    """A recorder whose time stands still, so that its work lasts until the test lets seconds pass. A few seconds are
+    ten."""
+    async with PovcamSimulator(
+        seed=7, cards=(64, 32), work_seconds=10, reboot_seconds=0.2, manners=Manners(command=0, state=0), control=True
+    ) as device:
+        passed = [time.monotonic()]
+        device.cards.now = lambda: sum(passed)
+        yield Client(device), passed.append
+
+
+@pytest.fixture
 def make_port():
     ports: list[RtpPort] = []
 
-    def make() -> RtpPort:
+    def make(host: str = "127.0.0.1") -> RtpPort:
         opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         opened.setblocking(False)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        opened.bind(("127.0.0.1", 0))
+        opened.bind((host, 0))
         ports.append(RtpPort(opened))
         return ports[-1]
 

@@ -1,6 +1,7 @@
 """Help for the simulators' tests: plain clients that share no code with the simulators or with the product."""
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,12 +25,43 @@ class Client:
         # httpx would tidy the query up: the raw path keeps it as the test wrote it.
         path = target if target.startswith("/") else f"/cgi-bin/{target}"
         url = httpx.URL(self.device.url).copy_with(raw_path=path.encode("latin-1"))
-        async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
+        # Without verification nothing loads the list of CAs, which takes longer than a whole exchange.
+        async with httpx.AsyncClient(trust_env=False, timeout=5, verify=False) as client:
             return await client.request(method, url, auth=auth, **more)
 
     async def uid(self, vcodec: str = "h264") -> int:
         reply = await self.ask(f"getuid?FILE=2&vcodec={vcodec}&reply=info")
         return int(fields(reply)["UID"])
+
+    async def set(self, target: str) -> None:
+        """A setting that must be taken."""
+        reply = await self.ask(target, "POST", ADMIN)
+        assert (reply.status_code, reply.content) == (204, b""), f"{target}: {reply.status_code} {reply.text}"
+
+    async def read(self, target: str) -> dict[str, str]:
+        """What a command of key=value lines tells, asked as an administrator."""
+        reply = await self.ask(target, auth=ADMIN)
+        assert reply.status_code == 200, f"{target}: {reply.status_code} {reply.text}"
+        return fields(reply)
+
+    async def until(self, target: str, **expected: str) -> dict[str, str]:
+        """Ask until it tells this."""
+        async with asyncio.timeout(5):
+            while True:
+                told = await self.read(target)
+                if expected.items() <= told.items():
+                    return told
+                await asyncio.sleep(0.02)
+
+    async def restarted(self, times: int = 1) -> None:
+        """Wait until the device's own log says that it was switched on again so many times."""
+        async with asyncio.timeout(5):
+            while True:
+                with contextlib.suppress(httpx.TransportError):
+                    reply = await self.ask("get_systemlog?type=eventlog", auth=ADMIN)
+                    if reply.text.count("Power on") > times:
+                        return
+                await asyncio.sleep(0.02)
 
     @property
     def violations(self) -> list[str]:

@@ -1,6 +1,7 @@
 """UIDs and the RTP they bring."""
 
 import asyncio
+import socket
 from itertools import pairwise
 
 import pytest
@@ -194,3 +195,48 @@ async def test_a_new_title_is_in_the_next_picture(client, rtp_port):
     after = await first_picture()
     bright = [sum(level > 200 for level in image.convert("L").tobytes()) for image in (before, after)]
     assert bright[0] > 1.5 * bright[1]
+
+
+async def test_a_changed_format_is_in_the_stream_at_once(client, rtp_port):
+    await start(client, rtp_port.number, 2)
+    assert decode(await rtp_port.pictures(1))[0].width == 640
+    await client.set("set_h264_2?h264_resolution=1280&framerate=5&h264_bandwidth=2048")
+    async with asyncio.timeout(5):
+        while True:
+            picture = (await rtp_port.pictures(1))[0]
+            if any(unit[0] & 0x1F == 7 for unit in picture) and decode([picture])[0].width == 1280:
+                break
+    assert read_strip(decode([picture])[0].to_image())[0] == 7
+    assert client.device.encoding == [2]
+
+
+async def test_by_multicast_a_group_is_sent_to_once_and_until_the_last_leaves(client, make_port):
+    port = make_port("239.192.7.2")
+    joined = socket.inet_aton("239.192.7.2") + socket.inet_aton("127.0.0.1")
+    port.socket.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, joined)
+    await client.set(f"set_h264_2?h264_unimulti=multi&multicast_port={port.number}")
+    first, second = await client.uid("h264_2"), await client.uid("h264_2")
+    for uid in (first, second):
+        assert (await client.ask(f"h264?connect=start&protocol=rtp&UID={uid}&stream=2")).status_code == 200
+    assert {session["streaming"]["host"] for session in client.device.sessions()} == {"239.192.7.2"}
+    await port.pictures(3)
+    numbers = [packet.sequence for packet in port.packets]
+    assert numbers == [(numbers[0] + index) % 65536 for index in range(len(numbers))]
+    assert (await client.ask(f"h264?connect=stop&protocol=rtp&UID={first}&stream=2")).status_code == 200
+    await port.pictures(1)
+    assert (await client.ask(f"h264?connect=stop&protocol=rtp&UID={second}&stream=2")).status_code == 200
+    assert await port.silent(0.3)
+    assert client.device.encoding == []
+    assert client.violations == []
+
+
+async def test_a_stream_ends_when_it_is_sent_another_way(client, rtp_port):
+    await start(client, rtp_port.number, 2)
+    await rtp_port.pictures(1)
+    await client.set("set_h264_2?h264_unimulti=multi")
+    assert await rtp_port.silent(0.3)
+    uid = await client.uid("h264_2")
+    await client.ask(f"h264?connect=start&protocol=rtp&UID={uid}&stream=2")
+    await client.set("set_h264_2?multicast_addr4=77")
+    assert list(client.device.sessions()) == []
+    assert client.device.encoding == []
