@@ -2,15 +2,19 @@
 
 import asyncio
 import contextlib
+import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
+import redis
 
 from devices import uids
+from devices.cgi import BadValue
 from devices.errors import Busy, DeviceError, NotSupported, Refused, WrongAnswer
 from devices.families import driver_for
-from devices.families.base import Stream
+from devices.families.base import Driver, Ptz, Stream
 from devices.gateway import Gateway
 from devices.models import Camera, Device
 from tests.devices.conftest import Scripted, Simulator, http, unsaved_device
@@ -123,7 +127,154 @@ async def test_a_cancelled_viewer_leaves_nothing_behind(
     assert simulator.violations == []
 
 
+# --- Steering, recording, care ----------------------------------------------------------------------------------------
+CAMERA = Camera(number=1)
+
+
+async def test_it_zooms_at_a_speed_and_stops(device: Device, simulator: Simulator) -> None:
+    driver, gateway = driver_for(device), Gateway(device)
+    for zoom in (1, -0.1, 0.5, 0):
+        await driver.move(gateway, CAMERA, pan=0, tilt=0, zoom=zoom)
+    assert [target.split("?")[1] for target in simulator.targets] == ["zoom=4", "zoom=-1", "zoom=2", "zoom=0"]
+    assert simulator.violations == []
+
+
+async def test_it_focuses_and_changes_its_iris(device: Device, simulator: Simulator) -> None:
+    driver, gateway = driver_for(device), Gateway(device)
+    offered = driver.ptz(CAMERA)
+    for mode in offered.focus:
+        await driver.focus(gateway, CAMERA, mode)
+    for mode in offered.iris:
+        await driver.iris(gateway, CAMERA, mode)
+    queries = [target.split("?")[1] for target in simulator.targets]
+    assert queries == ["focus=-3", "focus=3", "focus=on", "iris=up", "iris=down", "iris=0"]
+    assert simulator.violations == []
+
+
+async def test_what_a_camera_head_cannot_do_is_not_offered_and_not_sent(device: Device, simulator: Simulator) -> None:
+    driver, gateway = driver_for(device), Gateway(device)
+    offered = driver.ptz(CAMERA)
+    assert offered == Ptz(zoom=True, focus=("near", "far", "auto"), iris=("open", "close", "reset"))
+    for refused in (
+        driver.move(gateway, CAMERA, pan=1, tilt=0, zoom=0),
+        driver.center(gateway, CAMERA, x=0.5, y=0.5),
+        driver.goto_preset(gateway, CAMERA, 1),
+        driver.set_preset(gateway, CAMERA, 1),
+        driver.clear_preset(gateway, CAMERA, 1),
+        driver.home(gateway, CAMERA),
+        driver.swing(gateway, CAMERA, True),
+        driver.aux(gateway, CAMERA, 1, True),
+    ):
+        with pytest.raises(NotSupported):
+            await refused
+    with pytest.raises(BadValue, match="focus cannot be 'far away'; use one of near, far, auto"):
+        await driver.focus(gateway, CAMERA, "far away")
+    assert simulator.targets == []
+
+
+async def until(driver: Driver, gateway: Gateway, recording: bool) -> None:
+    async with asyncio.timeout(15):
+        while (await driver.health(gateway)).facts["recording"] is not recording:
+            pass  # the gateway leaves a second between two
+
+
+async def test_it_records_and_stops_and_asking_twice_is_no_failure(
+    start_simulator: Callable[..., Simulator], redis_client: redis.Redis
+) -> None:
+    simulator = start_simulator("--work-seconds", "0.2")
+    device = unsaved_device(simulator.port)
+    driver, gateway = driver_for(device), Gateway(device)
+    for on in (True, False):
+        for _ in range(2):
+            await driver.record(gateway, on)
+            await until(driver, gateway, on)
+    assert simulator.violations == []
+
+
+async def test_without_a_card_it_says_so(start_simulator: Callable[..., Simulator], redis_client: redis.Redis) -> None:
+    simulator = start_simulator("--cards", "0", "0")
+    device = unsaved_device(simulator.port)
+    with pytest.raises(Refused, match="has no card to record on"):
+        await driver_for(device).record(Gateway(device), True)
+    stores = await driver_for(device).storage(Gateway(device))
+    assert [store.present for store in stores] == [False, False]
+    assert simulator.violations == []
+
+
+async def test_its_clock_is_set_in_its_own_zone(device: Device, simulator: Simulator) -> None:
+    driver, gateway = driver_for(device), Gateway(device)
+    await driver.write_group(gateway, driver.group("clock"), {"timezone": 28, "summer_time": 1})
+    now = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+    await driver.set_clock(gateway, now)
+    assert simulator.targets[-1] == (
+        "/cgi-bin/date_time?date_year=2026&date_month=3&date_day=4&date_hour=15&date_min=6&date_sec=7"
+    )
+    told = await driver.clock(gateway)
+    assert told is not None
+    assert now <= told < now + timedelta(minutes=5)
+    assert simulator.violations == []
+
+
+async def test_it_is_given_a_time_server(device: Device, simulator: Simulator) -> None:
+    driver, gateway = driver_for(device), Gateway(device)
+    await driver.set_ntp(gateway, "192.0.2.7")
+    values = await driver.read_group(gateway, driver.group("ntp"))
+    assert (values["time_adjust"], values["ntp_addr"], values["ntp_addr_dhcp"]) == ("1", "192.0.2.7", "0")
+    with pytest.raises(BadValue, match=r"ntp_addr cannot be 'time\.example'; use an IPv4 address"):
+        await driver.set_ntp(gateway, "time.example")
+    assert simulator.violations == []
+
+
+async def test_its_log_and_cards_are_read(device: Device, simulator: Simulator) -> None:
+    driver, gateway = driver_for(device), Gateway(device)
+    entries = await driver.log(gateway)
+    assert entries
+    assert all(entry.at and entry.text for entry in entries)
+    assert [entry.at for entry in entries] == sorted((entry.at for entry in entries), key=str, reverse=True)
+    slots = {store.name: store for store in await driver.storage(gateway)}
+    assert slots["slot 1"].present
+    assert slots["slot 1"].size_gb
+    assert slots["slot 2"].free_gb is None
+    assert simulator.violations == []
+
+
+async def test_it_is_restarted(device: Device, simulator: Simulator) -> None:
+    await driver_for(device).restart(Gateway(device))
+    assert re.fullmatch(r"/cgi-bin/initial\?cmd=reset&Randomnum=[0-9a-f]{16}", simulator.targets[-1])
+    assert simulator.violations == []
+
+
+async def test_it_tells_what_it_can_be_set_to(device: Device, simulator: Simulator) -> None:
+    driver = driver_for(device)
+    choices = (await driver.identify(Gateway(device))).facts["choices"]
+    assert set(choices["set_h264"]["h264_resolution"]) <= {"640", "1280", "1920", "3840"}
+    assert set(choices["set_h264"]["f_priority"]) == {"0", "1", "2"}
+    assert "0" in choices["set_bandwidth"]["bandwidth"]
+
+
 # --- What only a scripted device does ---------------------------------------------------------------------------------
+async def test_a_recorder_silent_in_standby_does_not_lose_its_cards(scripted: Scripted) -> None:
+    scripted.answers = [http(403)]
+    device = unsaved_device(scripted.port)
+    stores = await driver_for(device).storage(Gateway(device))
+    assert [store.present for store in stores] == [None, None], "not known is not absent"
+
+
+async def test_a_refusal_that_get_state_does_not_explain_is_told(scripted: Scripted) -> None:
+    scripted.answers = [http(500), http(200, "rec=off\r\nsd_insert=on\r\n")]
+    device = unsaved_device(scripted.port)
+    with pytest.raises(Refused, match=r"does not start recording\. Look at its card and its mode"):
+        await driver_for(device).record(Gateway(device), True)
+
+
+async def test_a_zone_the_document_does_not_explain_is_not_guessed(scripted: Scripted) -> None:
+    scripted.answers = [http(200, "timezone=50\r\ndate_year=2026\r\n")]
+    device = unsaved_device(scripted.port)
+    assert await driver_for(device).clock(Gateway(device)) is None
+    with pytest.raises(NotSupported, match="Set its time zone first"):
+        await driver_for(device).set_clock(Gateway(device), datetime.now(UTC))
+
+
 GETINFO = http(200, "MAC=A8-13-74-BF-40-FD\r\nSERIAL=L6TQD0048\r\nVERSION=V2.10\r\nNAME=AG-UCK20\r\nMaxfps=\r\n")
 
 

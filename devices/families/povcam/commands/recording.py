@@ -38,6 +38,11 @@ MODES_FROM_720 = (
 )
 
 
+def _frequency(mode: str) -> str:
+    """The system frequency that its rate belongs to: 50 for 25p, 50i and 50p, else 59.94 (24p is 23.98p)."""
+    return "50" if mode.split("_")[-2 if "_from_" not in mode else -4].startswith(("25", "50")) else "59.94"
+
+
 def _mode_label(mode: str) -> str:
     """`avchd_ps_1080_60p_28m` → AVCHD PS 1080/60p, 28 Mbps."""
     name, _, source = mode.partition("_from_")
@@ -54,6 +59,7 @@ SET_SDREC_MODE = setter(
         name="mode",
         required=True,
         choices={mode: _mode_label(mode) for mode in (*MODES_4K, *MODES_HD, *MODES_FROM_720)},
+        only_for={mode: ("system_frequency", _frequency(mode)) for mode in (*MODES_4K, *MODES_HD, *MODES_FROM_720)},
         note="Recording mode",
     ),
     note="2160 modes: with a camera head and REC/PB(4K). Modes from 720: with the recorder alone.",
