@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 import redis
 from django.conf import settings
@@ -70,6 +71,10 @@ def chromium() -> Iterator[Browser]:
         yield browser
         browser.close()
 
+
+# Machines that run tests are busy; nothing here is about time.
+hypothesis.settings.register_profile("vms", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("vms")
 
 ADMIN_PASSWORD = "correct horse battery"
 
