@@ -244,9 +244,17 @@ async def test_it_is_restarted(device: Device, simulator: Simulator) -> None:
     assert simulator.violations == []
 
 
+def test_what_get_capability_denies_is_not_offered() -> None:
+    controls = {"zoom": True, "focus": True, "auto": False, "iris": False}
+    driver = driver_for(unsaved_device(80, status={"controls": controls}))
+    assert driver.ptz(CAMERA) == Ptz(zoom=True, focus=("near", "far"))
+
+
 async def test_it_tells_what_it_can_be_set_to(device: Device, simulator: Simulator) -> None:
     driver = driver_for(device)
-    choices = (await driver.identify(Gateway(device))).facts["choices"]
+    facts = (await driver.identify(Gateway(device))).facts
+    assert set(facts["controls"]) == {"zoom", "focus", "auto", "iris"}
+    choices = facts["choices"]
     assert set(choices["set_h264"]["h264_resolution"]) <= {"640", "1280", "1920", "3840"}
     assert set(choices["set_h264"]["f_priority"]) == {"0", "1", "2"}
     assert "0" in choices["set_bandwidth"]["bandwidth"]

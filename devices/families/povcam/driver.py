@@ -147,7 +147,7 @@ class PovcamDriver(Driver):
                 "priority_mode": mode["priority_mode"],
                 "audio_on": {"in": True, "off": False}.get((info["aEnable"] or "").lower()),
                 "streams": {name: _stream_facts(info, name) for name in MODES},
-                "choices": await self._choices(gateway),
+                **await self._capability(gateway),
             },
         )
 
@@ -181,8 +181,11 @@ class PovcamDriver(Driver):
             fleeting=frozenset({"counter"}),
         )
 
-    async def _choices(self, gateway: Gateway) -> dict[str, dict[str, list[str]]]:
-        """Command → parameter → the values get_capability says this device has; empty where it says nothing."""
+    async def _capability(self, gateway: Gateway) -> dict[str, Any]:
+        """What get_capability says this device has, as far as we offer it; nothing where it says nothing.
+
+        `choices`: command → parameter → values. `controls`: verbs of steering → whether they work, None if not said.
+        """
         try:
             told = await self._fields(gateway, cgi.GET_CAPABILITY)
         except (Refused, NotSupported, WrongAnswer):
@@ -192,9 +195,7 @@ class PovcamDriver(Driver):
                 "h264_resolution": [size.partition("x")[0] for size in told[f"{prefix}.resolution"] or []],
                 "h264_bandwidth": told[f"{prefix}.bandwidth"] or [],
                 "framerate": told[f"{prefix}.framerate"] or [],
-                "f_priority": [
-                    _PRIORITIES[word] for word in told[f"{prefix}.stream_mode"] or [] if word in _PRIORITIES
-                ],
+                "f_priority": [_PRIORITIES.get(word, "") for word in told[f"{prefix}.stream_mode"] or []],
             }
             for command, prefix in (
                 (cgi.SET_H264, "video_server.image.h264"),
@@ -203,8 +204,17 @@ class PovcamDriver(Driver):
         }
         if rates := told["video_server.network.nw_bandwidth"]:
             choices[cgi.SET_BANDWIDTH.id] = {"bandwidth": ["0", *rates, "10000"]}
-        found = {command: {name: words for name, words in each.items() if words} for command, each in choices.items()}
-        return {command: each for command, each in found.items() if each}
+        says = {"yes": True, "no": False}
+        controls = {"zoom": "ptz", "focus": "focus", "auto": "auto_focus", "iris": "brightness"}
+        return {
+            "choices": {
+                command: {name: words for name, words in each.items() if words} for command, each in choices.items()
+            },
+            "controls": {
+                verb: says.get(told[f"video_server.cam_ctrl.{control}.supported"] or "")
+                for verb, control in controls.items()
+            },
+        }
 
     # --- Streams ------------------------------------------------------------------------------------------------------
     def streams(self, camera: Camera) -> list[Stream]:
@@ -268,7 +278,10 @@ class PovcamDriver(Driver):
 
     # --- Steering: the camera head zooms, focuses and turns brighter or darker, and does not turn ---------------------
     def ptz(self, camera: Camera) -> Ptz:
-        return Ptz(zoom=True, focus=tuple(_FOCUS), iris=tuple(_IRIS))
+        """All of it, but for what get_capability denies."""
+        denied = {verb for verb, works in (self.device.status.get("controls") or {}).items() if works is False}
+        focus = tuple(mode for mode in _FOCUS if not denied & {"auto" if mode == "auto" else "focus"})
+        return Ptz(zoom="zoom" not in denied, focus=focus, iris=() if "iris" in denied else tuple(_IRIS))
 
     async def move(self, gateway: Gateway, camera: Camera, *, pan: float, tilt: float, zoom: float) -> None:
         """directctrl: a speed from -4 to 4 that lasts until it is set to 0."""
