@@ -130,7 +130,10 @@ def checks() -> list[str]:
 def suite(tally: Tally, arguments: list[str], environment: dict[str, str]) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        command = [sys.executable, "-m", "pytest", f"--junitxml={report}", "-o", "junit_logging=no", *arguments]
+        # Many tests wait for servers, devices and browsers; one more process than cores keeps the machine busy.
+        workers = ["-n", str((os.cpu_count() or 1) + 1), "--dist", "loadfile"]
+        reporting = [f"--junitxml={report}", "-o", "junit_logging=no"]
+        command = [sys.executable, "-m", "pytest", "-q", *workers, *reporting, *arguments]
         status = subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}).returncode
         if report.exists():
             tally.add(report)

@@ -22,6 +22,8 @@ PUT_ON = """theme => {
   localStorage.setItem('theme', theme)
   applyTheme()
   return new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))
+    .then(() => Promise.all(document.getAnimations().map(animation => animation.finished)))
+    .then(() => true)
 }"""
 both_sizes = pytest.mark.parametrize("visit", [DESKTOP, PHONE], ids=["desktop", "phone"], indirect=True)
 
