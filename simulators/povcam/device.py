@@ -69,6 +69,11 @@ from simulators.povcam.transmission import Transmission
 from simulators.video import VideoFormat
 
 ROOT = "/cgi-bin/"
+FAULT_MODES = {
+    "mode": ("imaging", "playback", "standby"),
+    "card": ("insert", "remove", "error", "repair", "full"),
+    "pre-rec": ("on", "off"),
+}
 RANDOM_PATH = "/cgi-bin/get_randomnum"
 
 
@@ -219,8 +224,13 @@ class PovcamSimulator(SimulatedDevice):
         return self._transmission.sessions()
 
     def state(self) -> dict[str, Any]:
-        """The head's optics, the mode, and what the recorder is busy with."""
-        return {"mode": self.mode, "head": self._head.state(), "busy": self.cards.occupation()}
+        """The mode, the head's optics, what the recorder is busy with, and its settings, secrets included."""
+        return {
+            "mode": self.mode,
+            "head": self._head.state(),
+            "busy": self.cards.occupation(),
+            "settings": dataclasses.asdict(self.settings),
+        }
 
     # Requests
 
@@ -311,6 +321,12 @@ class PovcamSimulator(SimulatedDevice):
 
     # Faults
 
+    def inject(self, kind: str, **details: Any) -> None:
+        known = FAULT_MODES.get(kind)
+        if known is not None and details.get("mode") not in known:
+            raise ValueError(f"The mode of the fault '{kind}' is {' or '.join(known)}.")
+        super().inject(kind, **details)
+
     def family_fault(self, fault: Fault) -> None:
         match fault.kind:
             case "lose-uids":
@@ -324,7 +340,7 @@ class PovcamSimulator(SimulatedDevice):
             case "card":
                 self._card_fault(SLOTS[max(fault.number, 1) - 1], fault)
             case "pre-rec":
-                self.cards.pre_rec = fault.mode != "off"
+                self.cards.pre_rec = fault.mode == "on"
             case "lose-lists":
                 self._clips.lose_lists()
             case "slow-downloads":

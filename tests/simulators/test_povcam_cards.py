@@ -430,3 +430,18 @@ async def test_the_cards_of_a_fleet_are_described_in_its_file():
     for cards in ([64], [64, -1], ["64", 0]):
         with pytest.raises(FleetError, match="cards"):
             make_device("povcam", {"cards": cards})
+
+
+def test_a_fault_that_cannot_be_is_refused(device):
+    for details in ({"kind": "card", "mode": "burn"}, {"kind": "mode"}, {"kind": "pre-rec", "mode": "maybe"}):
+        with pytest.raises(ValueError, match="mode of the fault"):
+            device.inject(**details)
+
+
+async def test_the_side_door_tells_the_settings_and_what_is_going_on(busy):
+    await busy.set("set_ftp?password=secret99")
+    await busy.ask("sdctrl?save=start")
+    state = (await busy.ask("/_sim/state")).json()["state"]
+    assert (state["mode"], state["busy"]) == ("imaging", "recording")
+    assert state["settings"]["ftp"]["password"] == "secret99"
+    assert state["settings"]["h264"]["2"]["framerate"] == "15"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from simulators.auth import Level
 from simulators.checking import Command, Pace, choice, number, text
 from simulators.povcam.catalogue.words import cgi, uid
@@ -86,29 +84,28 @@ def camera_control() -> tuple[Command, ...]:
     # 3.1 Camera control
     zoom, brightness, focus = ("1", "up", "down", "0"), ("1", "up", "down", "-2", "0", "2"), ("-3", "3", "on")
     steps = tuple(str(step) for step in range(-4, 5))
-    control = cgi(
-        "camctrl",
-        "GET",
-        Level.LIVE,
-        choice("times", *zoom, required=False),
-        choice("zoom", *zoom, required=False),
-        choice("bright", *brightness, required=False),
-        choice("iris", *brightness, required=False),
-        choice("focus", *focus, required=False),
-        choice("af", *focus, required=False),
-        at_least_one=True,
+    return (
+        cgi(
+            "camctrl",
+            "GET",
+            Level.LIVE,
+            choice("times", *zoom, required=False),
+            choice("zoom", *zoom, required=False),
+            choice("bright", *brightness, required=False),
+            choice("iris", *brightness, required=False),
+            choice("focus", *focus, required=False),
+            choice("af", *focus, required=False),
+            at_least_one=True,
+        ),
+        cgi(
+            "directctrl",
+            "GET",
+            Level.LIVE,
+            choice("zoom", *steps, required=False),
+            choice("focus", *steps, required=False),
+            at_least_one=True,
+        ),
+        # Named in section 3.1 and described in another document: what they mean is not known here.
+        cgi("aw_ptz", "GET", Level.LIVE, text("cmd", 64), choice("res", "1", required=False)),
+        cgi("aw_cam", "GET", Level.LIVE, text("cmd", 64), choice("res", "1", required=False)),
     )
-    direct = cgi(
-        "directctrl",
-        "GET",
-        Level.LIVE,
-        choice("zoom", *steps, required=False),
-        choice("focus", *steps, required=False),
-        at_least_one=True,
-    )
-    # Named in section 3.1 and described in another document: what they mean is not known here.
-    elsewhere = tuple(
-        cgi(name, "GET", Level.LIVE, text("cmd", 64), choice("res", "1", required=False))
-        for name in ("aw_ptz", "aw_cam")
-    )
-    return tuple(dataclasses.replace(command, pace=Pace.PICTURE) for command in (control, direct)) + elsewhere
