@@ -232,9 +232,10 @@ class Driver(ABC):
             try:
                 await self.ask(gateway, asked.command, asked.values)
             except DeviceError as error:
-                if at == 0:
-                    raise
-                raise type(error)(f"{error} Some of the changes were made; read the settings again.") from error
+                if at:
+                    error.sentence += " Some of the changes were made; read the settings again."
+                    error.args = (error.sentence,)
+                raise
         if moved or not todo.requests:
             return Written(
                 {**before, **{name: new for name, (_, new) in todo.changed.items()}}, todo.changed, {}, moved

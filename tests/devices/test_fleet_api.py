@@ -67,7 +67,7 @@ def test_a_device_is_added_with_the_contracts_fields(admin: Api, redis_client: r
         "firmware": None,
         "last_seen": None,
         "last_error": "",
-        "capabilities": ["live"],
+        "capabilities": ["clock", "live", "log", "ntp", "ptz", "recording", "restart", "settings", "storage"],
         "status": {},
     }
     assert admin("GET", "sites") == (200, {"count": 1, "results": [{"id": site, "name": "Main site"}]})
