@@ -13,17 +13,19 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
+from accounts.problems import Problem
+
 Value = str | int | float | list[Any] | tuple[Any, ...]
 Values = Mapping[str, Value | None]
 
 P = TypeVar("P", bound="Param")
 
 
-class BadValue(ValueError):
-    """A value the document does not allow. Nothing was sent."""
+class BadValue(Problem, ValueError):
+    """A value the document does not allow. Nothing was sent; the API answers 400 and names the field."""
 
     def __init__(self, parameter: str, sentence: str) -> None:
-        super().__init__(sentence)
+        super().__init__(400, sentence, field=parameter or None)
         self.parameter = parameter
 
 
@@ -396,7 +398,7 @@ class List(Param):
         items = list(items) if isinstance(items, list | tuple) else [items]
         if not 1 <= len(items) <= self.max_items:
             raise BadValue(
-                self.name, f"{self.name} cannot have {len(items)} values; use {1} to {self.max_items} of them."
+                self.name, f"{self.name} cannot have {len(items)} values; use 1 to {self.max_items} of them."
             )
         each = replace(self.of, name=self.name, secret=self.secret)
         return self.separator.join(each.write(item) for item in items)

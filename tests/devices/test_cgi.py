@@ -182,6 +182,7 @@ def test_a_value_outside_the_document_is_refused_with_a_sentence(param: Param, v
     with pytest.raises(BadValue) as refused:
         encode(command(param), {param.name: value})
     assert refused.value.parameter == param.name
+    assert (refused.value.status, refused.value.field) == (400, param.name), "the API answers so"
     assert str(refused.value).startswith(f"{param.name} cannot be ")
     assert str(refused.value).endswith(f"; use {allowed}.")
 
