@@ -24,6 +24,7 @@ from devices.errors import NoCoordination
 # Quick to notice that Redis is away: callers have deadlines of their own and a device command is waiting behind.
 _CONNECT_SECONDS = 2.0
 _ANSWER_SECONDS = 5.0
+_CONNECTIONS = 32  # per event loop; each is busy for well under a millisecond
 
 _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, aioredis.Redis] = WeakKeyDictionary()
 
@@ -37,15 +38,18 @@ def shared() -> aioredis.Redis:
     loop = asyncio.get_running_loop()
     client = _clients.get(loop)
     if client is None:
-        client = aioredis.Redis.from_url(
+        # A crowd waits for a connection; the plain pool would refuse whoever comes after its last one.
+        pool = aioredis.BlockingConnectionPool.from_url(
             settings.REDIS_URL,
+            max_connections=_CONNECTIONS,
+            timeout=_ANSWER_SECONDS,
             decode_responses=True,
             socket_connect_timeout=_CONNECT_SECONDS,
             socket_timeout=_ANSWER_SECONDS,
             # One silent try again: a connection of the pool may have died with the Redis before this one.
             retry=AsyncRetry(NoBackoff(), 1),
         )
-        _clients[loop] = client
+        client = _clients[loop] = aioredis.Redis.from_pool(pool)
     return client
 
 

@@ -53,11 +53,6 @@ class Address:
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
 
-    @property
-    def url(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}:{self.port}"
-
 
 @dataclass(frozen=True)
 class Answer:
@@ -178,11 +173,12 @@ async def opened(
         given["Content-Type"] = request.content_type
     built = httpx.Request(
         request.method,
-        httpx.URL(address.url).copy_with(raw_path=request.target.encode("ascii")),
+        _url(address),
         # As bytes, since httpx would refuse a user name that is not ASCII.
         headers={name.encode(): value.encode() for name, value in given.items()},
         content=request.body or None,
         extensions={
+            "target": request.target.encode("ascii"),
             "timeout": {
                 "connect": CONNECT_SECONDS,
                 "pool": FIRST_BYTE_SECONDS,
@@ -207,6 +203,12 @@ async def opened(
         yield OpenAnswer(address, response)
     finally:
         await response.aclose()
+
+
+@lru_cache(maxsize=4096)
+def _url(address: Address) -> httpx.URL:
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    return httpx.URL(f"{address.scheme}://{host}:{address.port}")
 
 
 @contextlib.contextmanager

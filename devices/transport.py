@@ -10,6 +10,7 @@ There is no total here; who wants one sets it around. More of our own extensions
 
 - `certificate`: an async function that is given the SHA-256 of the TLS certificate before anything is sent, and raises
   what shall stop the exchange
+- `target`: path and query exactly as they go out, instead of the URL's
 - `body_limit`: bytes of the body, None for a stream; `long`: True when the answer may last, so that it is counted apart
 
 The answer's extension `complete` is a function that tells, once the body was read, whether all of it came.
@@ -209,7 +210,8 @@ class _Body(httpx.AsyncByteStream):
 
 def _encoded(request: httpx.Request) -> bytes:
     """The request as bytes: what was asked for and nothing else."""
-    lines = [b"%s %s HTTP/1.1" % (request.method.encode("ascii"), request.url.raw_path)]
+    target = request.extensions.get("target", request.url.raw_path)
+    lines = [b"%s %s HTTP/1.1" % (request.method.encode("ascii"), target)]
     lines += [b"%s: %s" % pair for pair in request.headers.raw]
     return b"\r\n".join([*lines, b"", request.content])
 

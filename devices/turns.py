@@ -17,13 +17,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import logging
 import random
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, cast
+from functools import lru_cache
+from typing import Any
+
+from redis.exceptions import NoScriptError
 
 from devices.coordination import coordinated, key
 from devices.errors import Busy, NoCoordination, Unauthorised
@@ -158,11 +162,16 @@ class Turn:
     async def taken(self, patience: float = PATIENCE_SECONDS) -> AsyncIterator[Login]:
         """Enter, keep the turn for the block, and leave, even while being cancelled."""
         login = await self.enter(patience)
-        beating = asyncio.create_task(self._beat(), name=f"turn at {self.place}")
+        beating: list[asyncio.Task[None]] = []  # most turns are over before the first beat
+        first_beat = asyncio.get_running_loop().call_later(
+            BEAT_SECONDS, lambda: beating.append(asyncio.create_task(self._beat()))
+        )
         try:
             yield login
         finally:
-            beating.cancel()
+            first_beat.cancel()
+            for task in beating:
+                task.cancel()
             await self._leave_anyway(login)
 
     async def enter(self, patience: float = PATIENCE_SECONDS) -> Login:
@@ -197,17 +206,16 @@ class Turn:
             ADDRESS_REFUSALS_WHEN_KNOWN,
         )
         async with coordinated() as redis:
-            state, about, count = await cast(Any, redis.eval(_ENTER, len(keys), *keys, *map(str, arguments)))
+            state, about, count = await _run(redis, _ENTER, keys, arguments)
         return str(state), str(about), int(count)
 
     async def _beat(self) -> None:
         """Keep the turn while its command runs. When Redis is away it ends, which nobody else can notice either."""
         while True:
-            await asyncio.sleep(BEAT_SECONDS)
             with contextlib.suppress(NoCoordination):
                 async with coordinated() as redis:
-                    milliseconds = str(int(TURN_SECONDS * 1000))
-                    await cast(Any, redis.eval(_RENEW, 1, self._key("turn"), self.token, milliseconds))
+                    await _run(redis, _RENEW, [self._key("turn")], (self.token, int(TURN_SECONDS * 1000)))
+            await asyncio.sleep(BEAT_SECONDS)
 
     def _abandon(self, looking: asyncio.Future[tuple[str, str, int]]) -> None:
         if looking.cancelled() or looking.exception() is not None:
@@ -250,7 +258,7 @@ class Turn:
             *(login.said if self.ring else ()),
         )
         async with coordinated() as redis:
-            await cast(Any, redis.eval(_LEAVE, len(keys), *keys, *map(str, arguments)))
+            await _run(redis, _LEAVE, keys, arguments)
 
     def _common_keys(self) -> list[str]:
         return [
@@ -265,6 +273,20 @@ class Turn:
 
     def _key(self, *parts: str) -> str:
         return key("turn", self.place, *parts)
+
+
+async def _run(redis: Any, script: str, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
+    """Run a script by its digest, which is much shorter; in full when Redis does not know it (yet, or any more)."""
+    given = (len(keys), *keys, *map(str, arguments))
+    try:
+        return await redis.evalsha(_digest(script), *given)
+    except NoScriptError:
+        return await redis.eval(script, *given)
+
+
+@lru_cache(maxsize=4)
+def _digest(script: str) -> str:
+    return hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
 
 
 def paused(seconds: float) -> Unauthorised:

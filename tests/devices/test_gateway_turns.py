@@ -64,7 +64,7 @@ async def test_each_lane_keeps_its_own_rest_and_the_exempt_keep_none(scripted: S
     assert max(times["/pull"]) < max(times["/general"]), "a pull waits for no rest"
 
 
-async def test_who_has_no_patience_is_told_at_once(redis_client: redis.Redis) -> None:
+async def test_who_has_no_patience_is_told_at_once(redis_client: "redis.Redis") -> None:
     turn = Turn("1", "a", {"any": 60_000})
     await turn.leave(await turn.enter())
     with pytest.raises(Busy):
@@ -87,7 +87,7 @@ asyncio.run(main())
 """
 
 
-async def test_a_turn_lasts_as_long_as_its_holder_lives_and_little_longer(redis_client: redis.Redis) -> None:
+async def test_a_turn_lasts_as_long_as_its_holder_lives_and_little_longer(redis_client: "redis.Redis") -> None:
     holder = await start(HOLDER, "a place")
     try:
         assert holder.stdout is not None
@@ -147,7 +147,7 @@ class LockingDevice:
 
 
 async def test_no_number_of_processes_and_corrected_passwords_makes_a_device_lock_us_out(
-    redis_client: redis.Redis,
+    redis_client: "redis.Redis",
 ) -> None:
     device = LockingDevice()
     async with await asyncio.start_server(device.serve, "127.0.0.1", 0) as server:
@@ -205,3 +205,23 @@ async def test_a_changed_password_after_guesses_stays_below_every_lock_out(scrip
                 await gateway.ask(command())
     refused = [request for request in scripted.requests[before:] if b"Authorization" in request]
     assert turns.ADDRESS_REFUSALS <= len(refused) <= 7
+
+
+# --- A Redis that forgets ---------------------------------------------------------------------------------------------
+async def test_a_redis_that_started_again_is_told_the_rules_again(
+    scripted: Scripted, redis_client: "redis.Redis"
+) -> None:
+    gateway = Gateway(unsaved_device(scripted.port))
+    await gateway.ask(command())
+    redis_client.script_flush()
+    redis_client.flushall()
+    assert (await gateway.ask(command())).text == "a=1\r\n"
+
+
+async def test_a_crowd_larger_than_the_connections_to_redis_waits_its_turn(redis_client: "redis.Redis") -> None:
+    async def one(number: int) -> None:
+        async with Turn(f"place {number}", "a", {}).taken():
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*map(one, range(300)))
+    assert redis_client.keys("vms:turn:*") == []
