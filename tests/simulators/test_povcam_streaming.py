@@ -123,11 +123,11 @@ async def test_a_stopped_uid_is_gone(client, rtp_port):
 
 
 async def test_a_uid_not_kept_alive_ends_with_its_stream(rtp_port):
-    async with PovcamSimulator(uid_seconds=1.5, max_uids=1, manners=Manners(0, 0)) as device:
+    async with PovcamSimulator(uid_seconds=0.9, max_uids=1, manners=Manners(0, 0)) as device:
         client = Client(device)
         uid = await start(client, rtp_port.number, 2)
         for _ in range(3):
-            await asyncio.sleep(0.6)
+            await asyncio.sleep(0.4)
             reply = await client.ask(f"keep_alive?mode=h.264_2&protocol=rtp&UID={uid}&stream=2")
             assert reply.status_code == 200
         await rtp_port.pictures(2)
