@@ -171,7 +171,7 @@ class Command:
         def one(param: Param) -> Param:
             return param.narrowed(words[param.name]) if isinstance(param, Choice) and param.name in words else param
 
-        return replace(self, params=tuple(one(param) for param in self.params))
+        return replace(self, params=tuple(one(param) for param in self.params)) if words else self
 
     def for_options(self, options: Mapping[str, Any]) -> Command:
         """With the choices that fit the options of a device."""
