@@ -260,6 +260,8 @@ class Gateway:
             number = await self._random_number(command, login)
             if number:
                 yield replace(request, target=f"{request.target}{'&' if query else '?'}Randomnum={number}")
+        if self.device.family == Family.IPRO and query.count("&CTRL=") == 2:
+            yield replace(request, target=request.target.replace("&CTRL=START", ""))
         if request.method == "POST":
             yield Request("GET", f"{command.path}?{query}" if query else command.path)
 
@@ -288,6 +290,12 @@ class Gateway:
         A challenge that is known was accepted before; so when it is refused and another nonce offered, either the nonce
         ran out (not every device says so) or the password was changed: one more try tells.
         """
+        if command.uid_is_login:
+            # No other log-in is sent along, so that a UID that is gone is never counted as a wrong password.
+            answer = await send(request, {}, undocumented, login)
+            if answer.status == 401:
+                raise SessionGone(f"{self.address} no longer knows the UID we used. A new one is needed; try again.")
+            return answer
         known = login.challenge if self.device.username else None
         answer = await send(request, self._headers(request, login), undocumented, login)
         if answer.status != 401:
@@ -296,11 +304,9 @@ class Gateway:
         challenge = best(parse_challenges(answer.headers.get_list("www-authenticate")))
         if known is not None:
             if challenge is None or not (challenge.stale or challenge.nonce != known.nonce):
-                raise self._refused_login(command, login, proven=True)
+                raise self._refused_login(login)
             login.refused += not challenge.stale
         if challenge is None:
-            if command.uid_is_login:
-                raise self._session_gone()
             raise WrongAnswer(
                 f"{self.address} asks for a log-in of a kind we do not know. Set the device to Basic or Digest."
             )
@@ -309,7 +315,7 @@ class Gateway:
         login.challenge, login.count = challenge, 0
         answer = await send(request, self._headers(request, login), undocumented, login)
         if answer.status == 401:
-            raise self._refused_login(command, login, proven=known is not None)
+            raise self._refused_login(login)
         login.accepted = True
         return answer
 
@@ -328,19 +334,10 @@ class Gateway:
         )
         return {"Authorization": value}
 
-    def _refused_login(self, command: Command, login: Login, *, proven: bool) -> DeviceError:
-        """`proven`: this log-in was accepted before, so that a UID that is gone explains a 401 better."""
+    def _refused_login(self, login: Login) -> Unauthorised:
         login.refused += 1
-        if command.uid_is_login and proven:
-            login.refused, login.unclear = 0, login.refused
-            return self._session_gone()
         login.challenge = None  # only challenges that were answered rightly are kept for the next command
-        if command.uid_is_login:
-            return self._session_gone()
         return Unauthorised(f"{self.address} refuses our user name and password. Correct them for this device.")
-
-    def _session_gone(self) -> SessionGone:
-        return SessionGone(f"{self.address} no longer knows the UID we used. A new one is needed; try again.")
 
     async def _noted(
         self, command: Command, request: Request, undocumented: bool, login: Login, answering: Awaitable[T]

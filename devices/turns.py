@@ -90,13 +90,13 @@ return 1
 """
 # KEYS: turn, pause, challenge, refused at this address, refusals of this log-in, ring of exchanges, lanes…
 # ARGV: token, refusals now, log-in accepted (0/1), challenge to keep ("" forgets it), its count, milliseconds it is
-# kept, refusals allowed, pause in seconds, seconds a refusal counts, length of the ring, seconds it is kept, refusals
-# that count for the address alone, gaps in milliseconds…, exchanges…
+# kept, refusals allowed, pause in seconds, seconds a refusal counts, length of the ring, seconds it is kept, gaps in
+# milliseconds…, exchanges…
 _LEAVE = (
     _CLOCK
     + """
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
-local at = 12
+local at = 11
 for i = 7, #KEYS do
   at = at + 1
   redis.call('SET', KEYS[i], string.format('%.3f', now + ARGV[at]), 'PX', ARGV[at])
@@ -109,7 +109,7 @@ else
 end
 if ARGV[3] == '1' then redis.call('DEL', KEYS[5]) end
 local refused = tonumber(ARGV[2])
-for i = 1, refused + ARGV[12] do
+for i = 1, refused do
   redis.call('ZADD', KEYS[4], now, ARGV[1] .. i)
   redis.call('EXPIRE', KEYS[4], ARGV[9])
 end
@@ -141,7 +141,6 @@ class Login:
     challenge: Challenge | None = None
     count: int = 0  # how often the challenge's nonce was used
     refused: int = 0  # log-ins refused in this turn
-    unclear: int = 0  # answers to log-ins that may have meant something else; they count for the address alone
     accepted: bool = False
     said: list[str] = field(default_factory=list)  # exchanges, as they are kept
 
@@ -253,7 +252,6 @@ class Turn:
             ADDRESS_SECONDS,
             RING_LENGTH,
             RING_SECONDS,
-            login.unclear,
             *self.lanes.values(),
             *(login.said if self.ring else ()),
         )
