@@ -27,6 +27,7 @@ SITE = "Demo"
 HOST = "127.0.0.1"
 FIRST_PORT, LAST_PORT = 18080, 18979
 NAMES = ("Demo entrance", "Demo yard")
+SEEDS = 255  # a picture tells its seed in eight bits
 
 
 def exists() -> bool:
@@ -95,9 +96,10 @@ def write_file() -> None:
             "user": device.username,
             "password": device.password.reveal(),
             "name": device.name,
-            "seed": seed,
+            # Its own for good: a serial number that moves on when another device goes would mean it was replaced.
+            "seed": 1 + (device.pk - 1) % SEEDS,
         }
-        for seed, device in enumerate(Device.objects.filter(simulated=True).order_by("pk"), start=1)
+        for device in Device.objects.filter(simulated=True).order_by("pk")
     ]
     draft = path().with_suffix(f".{os.getpid()}.tmp")
     draft.unlink(missing_ok=True)

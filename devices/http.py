@@ -168,6 +168,8 @@ async def opened(
     check_certificate: CertificateCheck | None = None,
 ) -> AsyncIterator[OpenAnswer]:
     """Send one request and hand over its answer as soon as its head is here; there is no limit in time for the rest."""
+    if address.scheme == "https" and address.tls == "pin" and check_certificate is None:
+        raise ValueError("A pinned certificate needs somebody who compares it.")
     given = dict(headers or {})
     if request.content_type:
         given["Content-Type"] = request.content_type

@@ -65,6 +65,15 @@ def test_it_goes_without_a_trace() -> None:
     assert demo.remove_demo_fleet() == 0
 
 
+def test_a_device_stays_itself_when_another_goes() -> None:
+    first, second = demo.create_demo_fleet()
+    (_, before) = written()
+    fleet.remove_device(None, first)
+    demo.write_file()
+    assert written() == [before]
+    assert before["name"] == second.name
+
+
 def test_a_site_that_is_used_otherwise_stays() -> None:
     demo.create_demo_fleet()
     fleet.add_device(None, family="povcam", host="192.168.0.10", site="Demo")

@@ -16,12 +16,16 @@ from devices import http as devices_http
 from devices.cgi import Access, BadValue, Command, Kind, Whole
 from devices.errors import (
     Busy,
+    CertificateChanged,
     ClosedSilently,
     DeviceError,
+    Interrupted,
     NoAnswer,
     NoCoordination,
     NotSupported,
     Refused,
+    Replaced,
+    SessionGone,
     Unauthorised,
     WrongAnswer,
 )
@@ -233,6 +237,28 @@ async def test_what_goes_wrong_has_a_name_and_a_sentence(
     assert type(caught.value) is error
     assert str(caught.value).endswith(".")
     assert PASSWORD not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (Unauthorised("x."), 409),
+        (Refused("x."), 409),
+        (SessionGone("x."), 409),
+        (Replaced("x."), 409),
+        (CertificateChanged("x."), 409),
+        (Busy("x."), 409),
+        (NotSupported("x."), 422),
+        (WrongAnswer("x."), 502),
+        (NoCoordination(), 503),
+        (NoAnswer("x."), 504),
+        (Interrupted("x."), 504),
+        (ClosedSilently("x."), 504),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
+)
+def test_every_error_has_its_status_in_the_api(error: DeviceError, status: int) -> None:
+    assert error.status == status
 
 
 async def test_an_http_1_0_answer_without_a_length_is_read_to_its_end(scripted: Scripted) -> None:

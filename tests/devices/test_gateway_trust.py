@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from accounts.models import AuditEntry
 from accounts.problems import Problem
-from devices import events, exchanges, fleet, polling, trust
+from devices import events, exchanges, fleet, loop, polling, trust
 from devices.cgi import Access, Command, Kind
 from devices.errors import CertificateChanged, DeviceError, NoAnswer, Replaced, Unauthorised
 from devices.families.base import Health, Identity
@@ -117,6 +117,23 @@ async def test_processes_that_meet_a_device_at_once_agree_on_its_certificate(
         await asyncio.gather(*(Gateway(each).ask(command()) for each in copies))
     assert {each.certificate for each in copies} == {fingerprint(path)}
     assert not await AuditEntry.objects.aexists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_pins_too(tmp_path: Path, redis_client: "redis.Redis") -> None:
+    """Polling runs on a loop in a thread of its own, with no event loop around it."""
+    path = make_certificate(tmp_path, "only")
+    row = save(1)
+
+    async def meet() -> None:
+        async with secured(path) as (port, _):
+            row.port = port
+            await sync_to_async(row.save)()
+            await Gateway(row).ask(command())
+
+    loop.run(meet(), 20)
+    row.refresh_from_db()
+    assert row.certificate == fingerprint(path)
 
 
 @pytest.mark.django_db(transaction=True)

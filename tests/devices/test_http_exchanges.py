@@ -427,3 +427,8 @@ async def test_plain_http_where_tls_is_expected_is_told() -> None:
 async def test_an_unknown_way_of_trusting_is_refused() -> None:
     with pytest.raises(NotSupported, match="verify, pin or off"):
         await exchange(Address("https", "127.0.0.1", 9, "maybe"), ASK)
+
+
+async def test_pinning_without_anybody_who_compares_is_a_mistake_of_ours() -> None:
+    with pytest.raises(ValueError, match="who compares"):
+        await exchange(Address("https", "127.0.0.1", 9, "pin"), ASK)
