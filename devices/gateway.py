@@ -242,7 +242,7 @@ class Gateway:
         login: Login,
     ) -> T:
         """One command, in its documented form, and where allowed in others when that was refused."""
-        answer = await self._logged_in(command, request, send, login)
+        answer = await self._logged_in(command, request, send, login, undocumented=command.undocumented)
         if not self.legacy or answer.status not in _FORM_REFUSED:
             return answer
         async for other in self._other_forms(command, request, answer.status, login):

@@ -155,6 +155,7 @@ class Command:
     own_gap: int = 0
     may_be_silent: bool = False  # the device may close without an answer and mean yes
     may_redirect: bool = False  # a redirect means yes; it is not followed
+    undocumented: bool = False  # a form known from real devices only; drivers send it when the option legacy allows it
     uid_is_login: bool = False  # a 401 says that the UID is gone, not that the user is refused
 
     def param(self, name: str) -> Param:

@@ -8,6 +8,7 @@ from devices.models import Device, Family
 
 _DRIVERS = {
     "povcam": "devices.families.povcam.driver.PovcamDriver",
+    "ipcam": "devices.families.ipcam.driver.IpcamDriver",
 }
 
 
