@@ -187,6 +187,10 @@ class Gateway:
 
     # --- Before -------------------------------------------------------------------------------------------------------
     def _may_be_sent(self, command: Command) -> None:
+        if command.undocumented and not self.legacy:
+            raise NotSupported(
+                f"No document tells this form of {command.id}. An administrator can allow it with the option legacy."
+            )
         if command.kind in _CHANGES:
             trust.refuse_writing(self.device)
 
@@ -369,7 +373,7 @@ class Gateway:
                 status=status,
                 answer=text,
                 error=error,
-                undocumented=undocumented,
+                undocumented=undocumented or command.undocumented,
             )
             login.said.append(noted.text())
 

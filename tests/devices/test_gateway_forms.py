@@ -112,6 +112,15 @@ async def test_with_legacy_what_is_refused_in_every_form_is_refused(scripted: Sc
     ]
 
 
+async def test_an_undocumented_command_needs_the_option_and_shows(scripted: Scripted) -> None:
+    odd = command(undocumented=True)
+    with pytest.raises(NotSupported, match="the option legacy"):
+        await Gateway(unsaved_device(scripted.port)).ask(odd)
+    assert scripted.requests == []
+    await Gateway(unsaved_device(scripted.port, options=LEGACY)).ask(odd)
+    assert [each.undocumented for each in await asyncio.to_thread(exchanges.recent, 1)] == [True]
+
+
 # --- A second try -----------------------------------------------------------------------------------------------------
 async def test_a_read_that_was_cut_off_is_asked_once_more(scripted: Scripted) -> None:
     scripted.answers = [b"", http(200, "a=1")]
