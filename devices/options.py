@@ -5,6 +5,7 @@ Each family lists its options; unknown ones and bad values are refused with a se
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -64,6 +65,20 @@ class FlagOption(Option):
     def check(self, value: Any) -> bool:
         if not isinstance(value, bool):
             raise BadOption(self.name, f"Option {self.name} cannot be {value!r}; use true or false.")
+        return value
+
+
+@dataclass(frozen=True)
+class PathOption(Option):
+    """A path on the device, as it stands in its address."""
+
+    def check(self, value: Any) -> str:
+        if not isinstance(value, str) or not re.fullmatch(r"/[A-Za-z0-9._~/-]{1,99}", value):
+            raise BadOption(
+                self.name,
+                f"Option {self.name} cannot be {value!r}; use a path such as {self.default}: a slash, then letters, "
+                "digits and . _ ~ / -, at most 100 characters.",
+            )
         return value
 
 
