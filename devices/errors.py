@@ -47,6 +47,10 @@ class Busy(DeviceError):
     answers_with = 409
 
 
+class Queued(Busy):
+    """Too many of ours wait before the device; it was not asked."""
+
+
 class NotSupported(DeviceError):
     """This device cannot do it, now or at all."""
 

@@ -39,10 +39,16 @@ async def keep(dead: list[UidLease], quiet: list[UidLease], devices: Mapping[int
             except NoCoordination:
                 logger.warning("Redis went away while keeping transmissions alive", extra={"device": lease.device})
 
-    await asyncio.gather(*(one(lease, True) for lease in dead), *(one(lease, False) for lease in quiet))
+    # Parts before wholes: a part is stopped with the UID of its whole, and the last one gives that back.
+    await asyncio.gather(
+        *(one(lease, True) for lease in dead if not lease.shared), *(one(lease, False) for lease in quiet)
+    )
+    await asyncio.gather(*(one(lease, True) for lease in dead if lease.shared))
 
 
 async def _stop(device: Device, lease: UidLease) -> None:
+    if lease.shared and await uids.find(lease.id) is None:
+        return  # its last part has given it back meanwhile
     try:
         await driver_for(device).stop(Gateway(device), lease)
     except NoCoordination:

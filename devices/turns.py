@@ -30,7 +30,7 @@ from typing import Any
 from redis.exceptions import NoScriptError
 
 from devices.coordination import coordinated, key
-from devices.errors import Busy, NoCoordination, Unauthorised
+from devices.errors import NoCoordination, Queued, Unauthorised
 from devices.exchanges import RING_LENGTH, RING_SECONDS
 from devices.http import Challenge
 
@@ -192,7 +192,7 @@ class Turn:
                     wait = int(about) or random.uniform(0.5, 1.5) * LOOK_MILLISECONDS  # noqa: S311  spread, not secret
                     await asyncio.sleep(wait / 1000)
         except TimeoutError as error:
-            raise Busy("The device is busy with other commands. Try again in a moment.") from error
+            raise Queued("The device is busy with other commands. Try again in a moment.") from error
 
     async def _look(self) -> tuple[str, str, int]:
         keys = [*self._common_keys(), *self._lane_keys()]

@@ -8,7 +8,9 @@ from devices.models import Device, Family
 
 _DRIVERS = {
     "povcam": "devices.families.povcam.driver.PovcamDriver",
+    "ipro": "devices.families.ipro.driver.IproDriver",
     "ipcam": "devices.families.ipcam.driver.IpcamDriver",
+    "hama": "devices.families.hama.driver.HamaDriver",
 }
 
 

@@ -70,7 +70,8 @@ class Health:
 
 @dataclass(frozen=True)
 class Stream:
-    """One stream a camera offers. None is what is not known."""
+    """One stream a camera offers. None is what is not known; a codec is "" until it was seen, where the device does not
+    tell it. `camera` is the number of the camera on its device."""
 
     id: str
     codec: str
@@ -79,6 +80,7 @@ class Stream:
     fps: float | None
     transport: str
     audio: bool = False
+    camera: int = 1
 
 
 @dataclass
@@ -119,6 +121,7 @@ class Ptz:
     aux: int = 0
     presets: int = 0
     preset_names: bool = False
+    preset_clear: bool = True  # where there are presets
     home: bool = False
     swing: bool = False
     positions: tuple[int, int] | None = None  # the highest degrees of pan and tilt, where it can turn to a position
@@ -362,6 +365,10 @@ class Driver(ABC):
     def streams(self, camera: Camera) -> list[Stream]:
         """The streams of one of our cameras, from what the device last told; the first is the largest."""
         return []
+
+    def candidates(self, stream: Stream) -> list[Stream]:
+        """What to try in turn, some seconds each, where the codec is not known and a wrong one brings silence."""
+        return [stream]
 
     def rtp_session(self, gateway: Gateway, stream: Stream, *, port: int) -> AbstractAsyncContextManager[RtpSession]:
         """Have the device send a stream to our UDP port while the block runs."""
