@@ -166,6 +166,28 @@ def change_device(by: By, device: Device, changes: Mapping[str, Any]) -> Device:
     return device
 
 
+def follow(by: By, device: Device, address: Mapping[str, Any]) -> bool:
+    """A change of its settings moved the device: reach it at its new address from now on. What it told stays true.
+
+    False when another of our devices is there already; then people have to sort it out."""
+    before = f"{device.host}:{device.port}"
+    for name in ("scheme", "host", "port"):
+        setattr(device, name, address.get(name, getattr(device, name)))
+    device.state, device.last_error = State.UNKNOWN, ""
+    try:
+        with transaction.atomic():
+            device.save(update_fields=["scheme", "host", "port", "state", "last_error"])
+    except IntegrityError:
+        audit.record(by, "follow device", device, result="failed", before=before, now=f"{device.host}:{device.port}")
+        device.refresh_from_db()
+        return False
+    audit.record(by, "follow device", device, before=before, now=f"{device.host}:{device.port}")
+    polling.forget(device.pk)
+    polling.look_soon(device)
+    events.publish("device.changed", device=device.pk)
+    return True
+
+
 def remove_device(by: By, device: Device) -> None:
     """Its cameras and the grants on them go with it. Transmissions still leased are released by the keeper."""
     about, device_id = audit.about(device), device.pk

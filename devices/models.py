@@ -1,4 +1,4 @@
-"""Sites, devices and the cameras they bring."""
+"""Sites, devices and the cameras they bring; and what is kept of them: snapshots, presets, events, samples."""
 
 from __future__ import annotations
 
@@ -47,6 +47,18 @@ class Family(models.TextChoices):
     HAMA = "hama", "HAMA camera"
 
 
+class Tag(models.Model):
+    """A word of ours to find devices by."""
+
+    name = models.CharField(max_length=40, unique=True)
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class DeviceQuerySet(models.QuerySet["Device"]):
     def visible_to(self, user: Someone) -> DeviceQuerySet:
         return self.filter(within_reach(user, site="site", camera="cameras")).distinct()
@@ -66,6 +78,7 @@ class Device(models.Model):
     password = EncryptedField(blank=True)
     site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="devices")
     options: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(default=dict, blank=True)
+    tags = models.ManyToManyField(Tag, related_name="devices", blank=True)
     enabled = models.BooleanField(default=True)
     simulated = models.BooleanField(default=False)  # a device of the demo fleet
     created = models.DateTimeField(default=timezone.now)
@@ -115,3 +128,90 @@ class Camera(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Snapshot(models.Model):
+    """What the settings of a device were at a moment. Secret values are apart, encrypted."""
+
+    class Kind(models.TextChoices):
+        MANUAL = "manual", "By hand"
+        NIGHTLY = "nightly", "Nightly"
+        BEFORE = "before", "Before a change"
+
+    device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="snapshots")
+    at = models.DateTimeField(default=timezone.now)
+    kind = models.CharField(max_length=8, choices=Kind.choices)
+    # Who took it or made the change, and what for; names, since both outlive the user.
+    by = models.CharField(max_length=64, blank=True)
+    note = models.CharField(max_length=200, blank=True)
+    # group → setting → value; of a snapshot before a change, only the groups that were changed
+    values: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(default=dict)
+    secrets = EncryptedField(blank=True)  # the same shape as JSON; see devices.snapshots
+    # group → why it could not be read
+    unread: models.JSONField[dict[str, str], dict[str, str]] = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ("-at", "-pk")
+        indexes = (models.Index(fields=("device", "kind", "at")),)
+
+    def __str__(self) -> str:
+        return f"{self.device} of {self.at:%Y-%m-%d %H:%M}"
+
+
+class Preset(models.Model):
+    """The name we gave a preset; the device keeps only its number."""
+
+    camera = models.ForeignKey(Camera, on_delete=models.CASCADE, related_name="presets")
+    number = models.PositiveIntegerField()
+    name = models.CharField(max_length=100, blank=True)
+
+    class Meta:
+        ordering = ("number",)
+        constraints = (models.UniqueConstraint(fields=("camera", "number"), name="preset_number_is_unique"),)
+
+    def __str__(self) -> str:
+        return self.name or f"preset {self.number}"
+
+
+class EventQuerySet(models.QuerySet["Event"]):
+    def visible_to(self, user: Someone) -> EventQuerySet:
+        return self.filter(within_reach(user, site="site", camera="device__cameras")).distinct()
+
+    def controlled_by(self, user: Someone) -> EventQuerySet:
+        return self.filter(within_reach(user, site="site", camera=None))
+
+
+class Event(models.Model):
+    """Something that happened to a device. It stays when the device goes, for those who reach its site."""
+
+    at = models.DateTimeField(default=timezone.now)
+    type = models.CharField(max_length=40)
+    device = models.ForeignKey(Device, on_delete=models.SET_NULL, null=True, related_name="events")
+    site = models.ForeignKey(Site, on_delete=models.SET_NULL, null=True, related_name="events")
+    name = models.CharField(max_length=100)  # of the device, as it was called then
+    text = models.TextField()  # a sentence
+    detail: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(default=dict)
+    objects = EventQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-at", "-pk")
+        indexes = (models.Index(fields=("at",)), models.Index(fields=("device", "at")))
+
+    def __str__(self) -> str:
+        return f"{self.type} of {self.name}"
+
+
+class Sample(models.Model):
+    """How a device was at a moment: at each change, and now and then in between."""
+
+    device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="samples")
+    at = models.DateTimeField()
+    state = models.CharField(max_length=12, choices=State.choices)
+    facts: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ("-at", "-pk")
+        indexes = (models.Index(fields=("device", "at")), models.Index(fields=("at",)))
+
+    def __str__(self) -> str:
+        return f"{self.device} at {self.at:%Y-%m-%d %H:%M}"

@@ -1,6 +1,6 @@
-"""What Celery does for devices: looks at the fleet, and keeps leased transmissions alive.
+"""What Celery does for devices: looks at the fleet, keeps leased transmissions alive, keeps settings each night.
 
-Both tasks are safe to run any number of times at once: what each takes it claims in Redis first. When Redis is away
+The tasks are safe to run any number of times at once: what each takes it claims in Redis first. When Redis is away
 they do nothing, which the broker sees to by itself.
 """
 
@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from celery import shared_task
 
-from devices import keeping, loop, polling, uids
-from devices.models import Device
+from devices import keeping, loop, polling, snapshots, uids
+from devices.models import Device, Snapshot
 
 
 @shared_task(name="devices.tasks.poll_due", time_limit=30)
@@ -43,3 +43,20 @@ def keep_uids_alive() -> None:
     if dead or quiet:
         devices = Device.objects.in_bulk({lease.device for lease in (*dead, *quiet)})
         loop.run(keeping.keep(dead, quiet, devices), 50)
+
+
+@shared_task(name="devices.tasks.snapshot_nightly", time_limit=60)
+def snapshot_nightly() -> None:
+    """Hand out the devices whose settings are to be kept tonight, in shards. Run by beat, once a night."""
+    due = snapshots.due_tonight()
+    for start in range(0, len(due), snapshots.NIGHTLY_SHARD):
+        snapshot_shard.delay(due[start : start + snapshots.NIGHTLY_SHARD])
+
+
+@shared_task(name="devices.tasks.snapshot_shard", time_limit=snapshots.NIGHTLY_SECONDS + 60)
+def snapshot_shard(ids: Sequence[int]) -> None:
+    """Keep the settings of some devices. What was kept meanwhile, by a task delivered twice, is left out."""
+    due = set(snapshots.due_tonight())
+    devices = list(Device.objects.filter(pk__in=[each for each in ids if each in due]))
+    for device, reading in loop.run(snapshots.read_many(devices), snapshots.NIGHTLY_SECONDS):
+        snapshots.keep(None, device, Snapshot.Kind.NIGHTLY, reading)

@@ -164,6 +164,7 @@ CELERY_BEAT_SCHEDULE = {
     "heartbeat": {"task": "vms.tasks.heartbeat", "schedule": 5.0, "options": {"expires": 10}},
     "tidy": {"task": "vms.tasks.tidy", "schedule": crontab(hour="3", minute="17")},
     "poll": {"task": "devices.tasks.poll_due", "schedule": 1.0, "options": {"expires": 2}},
+    "snapshots": {"task": "devices.tasks.snapshot_nightly", "schedule": crontab(hour="2", minute="40")},
     "keep-uids": {"task": "devices.tasks.keep_uids_alive", "schedule": 5.0, "options": {"expires": 10}},
 }
 

@@ -17,7 +17,10 @@ from weakref import WeakKeyDictionary
 import pytest
 import redis
 from django.conf import settings
+from django.test import Client
 
+from accounts import tokens
+from accounts.models import Grant, Role, User
 from devices import coordination
 from devices.models import Device, Site
 
@@ -59,10 +62,10 @@ class Simulator:
 def start_simulator() -> Iterator[Callable[..., Simulator]]:
     running: list[subprocess.Popen[bytes]] = []
 
-    def start(*options: str) -> Simulator:
+    def start(*options: str, family: str = "povcam", password: str = PASSWORD) -> Simulator:
         port = free_port()
-        command = [sys.executable, "-m", "simulators", "povcam", "--port", str(port), "--control"]
-        command += ["--user", USER, "--password", PASSWORD, "--seed", "7", *options]
+        command = [sys.executable, "-m", "simulators", family, "--port", str(port), "--control"]
+        command += ["--user", USER, "--password", password, "--seed", "7", *options]
         process = subprocess.Popen(command, cwd=settings.BASE_DIR, stdout=subprocess.DEVNULL)
         running.append(process)
         deadline = time.monotonic() + 20
@@ -143,3 +146,31 @@ async def scripted(redis_client: redis.Redis) -> AsyncIterator[Scripted]:
     yield device
     server.close()
     await server.wait_closed()
+
+
+class Api:
+    def __init__(self, user: User) -> None:
+        _, plain = tokens.create(None, user, name="test")
+        self.client = Client(HTTP_AUTHORIZATION=f"Bearer {plain}")
+
+    def __call__(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        data = b"" if body is None else json.dumps(body).encode()
+        response = self.client.generic(method, f"/api/v1/{path}", data, "application/json")
+        assert PASSWORD.encode() not in response.content, "a password is never answered"
+        return response.status_code, response.json() if response.content else None
+
+
+@pytest.fixture
+def api_of(redis_client: redis.Redis, db: None) -> Callable[..., Api]:
+    def make(role: Role, *sites: Site) -> Api:
+        user = User.objects.create_user(f"{role}{len(User.objects.all())}", None, role=role)
+        for site in sites or (None,):
+            Grant.objects.create(user=user, site=site)
+        return Api(user)
+
+    return make
+
+
+@pytest.fixture
+def admin(api_of: Callable[..., Api]) -> Api:
+    return api_of(Role.ADMIN)

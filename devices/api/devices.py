@@ -1,4 +1,4 @@
-"""The API's part about sites, devices and cameras; the shapes are promised in docs and by the OpenAPI document."""
+"""Sites and devices: the rows, and asking a device how it is."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest
-from ninja import Field, Query, Router, Schema, Status
+from ninja import Field, Query, Schema, Status
 
 from accounts.api_base import Body, Bool, Int, Page, Paging, paged
 from accounts.guards import endpoint, thing_for
 from accounts.policy import Action
 from accounts.problems import Problem
 from devices import fleet, polling
-from devices.families import driver_class, driver_for, families
-from devices.models import Camera, Device, Family, Site
-
-router = Router(tags=["devices"])
+from devices.api.routing import router
+from devices.families import driver_for
+from devices.models import Device, Site
 
 
 # --- Sites ------------------------------------------------------------------------------------------------------------
@@ -40,53 +39,6 @@ def list_sites(request: HttpRequest, paging: Query[Paging]) -> dict[str, Any]:
 @endpoint(Action.CONFIGURE)
 def add_site(request: HttpRequest, body: SiteIn) -> Status[Site]:
     return Status(201, fleet.add_site(request, body.name))
-
-
-# --- Families ---------------------------------------------------------------------------------------------------------
-class FamilyOut(Schema):
-    id: str
-    name: str
-    options: list[dict[str, Any]]
-
-
-@router.get("families", response=list[FamilyOut])
-@endpoint(Action.WATCH)
-def list_families(request: HttpRequest) -> list[dict[str, Any]]:
-    """The families of devices that can be added, and the options each knows."""
-    return [
-        {"id": each, "name": Family(each).label, "options": [option.facts() for option in driver_class(each).options]}
-        for each in families()
-    ]
-
-
-class CommandOut(Schema):
-    """A row of the vendor's document. In `params`, null is what the document does not limit; `choices` maps each value
-    to what it means. A command that is not `runnable` is in the document but not described there, and never sent."""
-
-    id: str
-    section: str
-    title: str
-    path: str
-    methods: list[str]
-    access: str
-    kind: str
-    params: list[dict[str, Any]]
-    reply: list[str]
-    reply_kind: str
-    constraints: list[dict[str, Any]]
-    note: str
-    danger: str | None
-    runnable: bool
-    not_runnable: str | None
-
-
-@router.get("families/{str:family}/commands", response=list[CommandOut])
-@endpoint(Action.WATCH)
-def list_commands(request: HttpRequest, family: str) -> list[dict[str, Any]]:
-    """The vendor's document as data: every command with its parameters, what they allow, and what the reply holds."""
-    if family not in families():
-        raise Problem(404, f"There is no family {family[:20]}; there are {', '.join(families())}.")
-    return [command.facts() for command in driver_class(family).catalogue]
 
 
 # --- Devices ----------------------------------------------------------------------------------------------------------
@@ -207,57 +159,3 @@ async def poll_device(request: HttpRequest, device_id: int) -> dict[str, Any]:
         raise Problem(409, "This device is disabled. Enable it first.")
     await polling.look_now(device)
     return await sync_to_async(lambda: one_device_out(Device.objects.select_related("site").get(pk=device_id)))()
-
-
-# --- Cameras ----------------------------------------------------------------------------------------------------------
-class StreamOut(Schema):
-    id: str
-    codec: str
-    width: int | None
-    height: int | None
-    fps: float | None
-    transport: str
-
-
-class CameraOut(Schema):
-    id: int
-    device: int
-    device_name: str
-    site: int
-    number: int
-    name: str
-    state: str
-    simulated: bool
-    streams: list[StreamOut]
-    audio: bool
-    ptz: dict[str, Any] = Field(description="What works; empty when it cannot be steered.")
-
-
-def camera_out(camera: Camera) -> dict[str, Any]:
-    device = camera.device
-    streams = driver_for(device).streams(camera)
-    return {
-        "id": camera.pk,
-        "device": device.pk,
-        "device_name": device.name,
-        "site": device.site_id,
-        "number": camera.number,
-        "name": camera.name,
-        "state": device.state,
-        "simulated": device.simulated,
-        "streams": streams,
-        "audio": any(stream.audio for stream in streams),
-        "ptz": {},
-    }
-
-
-@router.get("cameras", response=Page[CameraOut])
-@endpoint(Action.WATCH)
-def list_cameras(request: HttpRequest, paging: Query[Paging]) -> dict[str, Any]:
-    return paged(Camera.objects.visible_to(request.user).select_related("device"), paging, camera_out)
-
-
-@router.get("cameras/{int:camera_id}", response=CameraOut)
-@endpoint(Action.WATCH)
-def get_camera(request: HttpRequest, camera_id: int) -> dict[str, Any]:
-    return camera_out(thing_for(request, Camera, Action.WATCH, pk=camera_id))

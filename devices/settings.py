@@ -1,0 +1,146 @@
+"""The settings of a device, by groups of its document: read now, checked, changed, read back.
+
+Nothing is sent before every value is allowed by the document; only what changes is sent. What a change would do to
+people is told first: where a group is dangerous, the change has to be confirmed. Secrets never leave here: what is
+answered, audited and told is masked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from asgiref.sync import sync_to_async
+
+from accounts import audit
+from accounts.audit import By
+from accounts.problems import Problem
+from devices import events, fleet, polling, snapshots, trust
+from devices.cgi import HIDDEN, Group, plan
+from devices.families import driver_for
+from devices.families.base import Driver, Written
+from devices.gateway import Gateway
+from devices.masks import dangers, secret_names, shown, shown_pairs, shown_schema
+from devices.models import Device
+from devices.working import bad_values_refused, changing, refuse_nested, to_the_end
+
+LONGEST_GROUP = 200  # settings in one request
+
+
+@dataclass(frozen=True)
+class Change:
+    """What became of a change, as it may be shown."""
+
+    values: dict[str, Any]
+    changed: dict[str, tuple[Any, Any]]
+    differing: dict[str, tuple[Any, Any]]
+    moved: dict[str, Any]
+    snapshot: int | None  # what the group was before
+
+
+def groups(device: Device) -> list[dict[str, Any]]:
+    return [facts(group) for group in driver_for(device).groups]
+
+
+def facts(group: Group) -> dict[str, Any]:
+    return {
+        "id": group.id,
+        "title": group.title,
+        "note": group.note,
+        "danger": dangers(group) or None,
+        "writable": any(group.writer(setting) for setting in group.settings),
+    }
+
+
+def group_of(driver: Driver, group_id: str) -> Group:
+    group = next((group for group in driver.groups if group.id == group_id), None)
+    if group is None:
+        known = ", ".join(each.id for each in driver.groups) or "none"
+        raise Problem(404, f"{driver.device.name} has no settings {group_id[:40]}; it has {known}.")
+    return group
+
+
+async def read(device: Device, group_id: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The values, as the device tells them now, and what a form needs to know of each."""
+    driver = driver_for(device)
+    group = group_of(driver, group_id)
+    values = await driver.read_group(Gateway(device), group)
+    return shown(group, values), shown_schema(group, driver.narrowed)
+
+
+async def change(
+    by: By, device: Device, group_id: str, wanted: Mapping[str, Any], *, confirmed: bool = False
+) -> Change:
+    """Bring settings of a group to the wanted values. Problem 400 before anything is sent when one is not allowed, 409
+    when the change is dangerous and was not confirmed."""
+    if not wanted:
+        raise Problem(400, "Say what to change: values is empty.", "values")
+    if len(wanted) > LONGEST_GROUP:
+        raise Problem(400, f"Change at most {LONGEST_GROUP} settings at once.", "values")
+    refuse_nested(wanted, "values.")
+    driver = driver_for(device)
+    group = group_of(driver, group_id)
+    secret = secret_names(group)
+    # What was shown masked and comes back so is not meant to be written.
+    wanted = {name: value for name, value in wanted.items() if not (name in secret and value == HIDDEN)}
+    trust.refuse_writing(device)
+    return await to_the_end(_change(by, device, driver, group, wanted, confirmed))
+
+
+async def _change(
+    by: By, device: Device, driver: Driver, group: Group, wanted: Mapping[str, Any], confirmed: bool
+) -> Change:
+    gateway = Gateway(device)
+    async with changing(device):
+        before = await driver.read_group(gateway, group)
+        with bad_values_refused("values."):
+            todo = plan(group, before, wanted, driver.narrowed)
+        if not todo.requests:
+            return Change(shown(group, before), {}, {}, {}, None)
+        danger = dangers(group, todo.changed)
+        if danger and not confirmed:
+            raise Problem(409, f"{danger} Send it again with confirm to do it.", "confirm")
+        snapshot = await sync_to_async(snapshots.keep_before)(by, device, group, before, f"before {group.title}")
+        try:
+            with bad_values_refused("values."):
+                written = await driver.write_group(gateway, group, wanted)
+        except Problem as problem:
+            await audit.arecord(
+                by,
+                "change settings",
+                device,
+                result="failed",
+                group=group.id,
+                wanted=shown(group, dict(wanted)),
+                error=problem.sentence,
+            )
+            raise
+        await sync_to_async(_changed)(by, device, group, written)
+    return Change(
+        shown(group, written.values),
+        shown_pairs(group, written.changed),
+        shown_pairs(group, written.differing),
+        written.moved,
+        snapshot.pk,
+    )
+
+
+def _changed(by: By, device: Device, group: Group, written: Written) -> None:
+    pairs = {name: list(pair) for name, pair in shown_pairs(group, written.changed).items()}
+    audit.record(by, "change settings", device, group=group.id, changed=pairs)
+    if written.moved:
+        fleet.follow(by, device, _address(device, group, written))
+    polling.look_soon(device)
+    events.publish("device.settings", device=device.pk, group=group.id)
+
+
+def _address(device: Device, group: Group, written: Written) -> dict[str, Any]:
+    """Where the device is reached from now on, as our row has it. HTTPS has a port of its own."""
+    moved = {part: value for part, value in written.moved.items() if part in ("scheme", "host", "port")}
+    scheme = moved.get("scheme", device.scheme)
+    if "https_port" in group.moves and scheme == "https":
+        moved["port"] = written.values.get(group.moves["https_port"]) or 443
+    elif scheme != device.scheme:
+        moved.setdefault("port", 80)
+    return moved
