@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # From the roof to the floor; each room may use what stands after it.
 ROOMS = ["vms", "recordings", "streaming", "devices", "accounts"]
 ALONE = "simulators"
-# The roof's two Django-free files are about the process, not the product; everything else above stays out of reach.
+# What starts and installs the product, before anything else is there.
 DJANGO_FREE = {"vms/supervisor.py", "vms/environment.py", "vms/tools.py", "vms/install.py"}
 
 

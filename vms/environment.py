@@ -4,6 +4,7 @@ Nothing here imports Django: the supervisor uses it too.
 """
 
 import hashlib
+import ipaddress
 import os
 import secrets
 import tempfile
@@ -11,6 +12,7 @@ from pathlib import Path
 
 # A unix socket's path may have 107 characters on Linux and 103 on macOS; deep data directories get a short stand-in.
 SOCKET_PATH_LIMIT = 100
+SHORTEST_KEY = 32
 
 
 class BadEnvironment(Exception):
@@ -46,6 +48,32 @@ def words(name: str, default: list[str] | None = None) -> list[str]:
     return [word.strip() for word in value.split(",") if word.strip()] if value else list(default or [])
 
 
+def choice(name: str, default: str, allowed: tuple[str, ...]) -> str:
+    value = text(name, default)
+    if value not in allowed:
+        raise BadEnvironment(f"{name} is {value!r}; use one of {', '.join(allowed)}.")
+    return value
+
+
+def url(name: str, default: str, schemes: tuple[str, ...]) -> str:
+    """A URL with one of these schemes. It may hold a password, so it is never repeated in what we say."""
+    value = text(name, default)
+    if value.partition("://")[0] not in schemes or "://" not in value:
+        raise BadEnvironment(f"{name} cannot be used; it begins with {' or '.join(f'{each}://' for each in schemes)}.")
+    return value
+
+
+def networks(name: str) -> list[str]:
+    """Addresses and networks, such as 10.0.0.1 and 10.89.0.0/24."""
+    found = words(name)
+    for each in found:
+        try:
+            ipaddress.ip_network(each, strict=False)
+        except ValueError:
+            raise BadEnvironment(f"{name} has {each!r}; use addresses or networks such as 10.89.0.0/24.") from None
+    return found
+
+
 def port_range(name: str, default: str) -> tuple[int, int]:
     value = text(name, default)
     first, _, last = value.partition("-")
@@ -71,7 +99,7 @@ def socket_dir(data: Path) -> Path:
 
 
 def redis_url(data: Path) -> str:
-    return text("REDIS_URL") or f"unix://{socket_dir(data) / 'redis.sock'}"
+    return url("REDIS_URL", f"unix://{socket_dir(data) / 'redis.sock'}", ("redis", "rediss", "unix"))
 
 
 def secret_key(data: Path) -> str:
@@ -81,6 +109,8 @@ def secret_key(data: Path) -> str:
     complete or not at all (written aside, then linked into place).
     """
     if given := text("SECRET_KEY"):
+        if len(given) < SHORTEST_KEY:
+            raise BadEnvironment(f"SECRET_KEY is too short to be a key; use {SHORTEST_KEY} random characters or more.")
         return given
     kept = data / "secret_key"
     if not kept.exists():
@@ -98,6 +128,6 @@ def secret_key(data: Path) -> str:
         finally:
             draft.unlink()
     key = kept.read_text().strip()
-    if len(key) < 32:
+    if len(key) < SHORTEST_KEY:
         raise BadEnvironment(f"{kept} holds no usable key; restore it from a backup, or set SECRET_KEY.")
     return key

@@ -17,10 +17,9 @@ import redis
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from accounts.guards import machine, page
-from accounts.policy import Action, Standing
+from accounts.guards import page
+from accounts.policy import Standing
 
 log = logging.getLogger(__name__)
 
@@ -214,8 +213,3 @@ def readyz(request: HttpRequest) -> HttpResponse:
         found.keys() <= {"clock", "data directory"} and "nearly" in found.get("data directory", "")
     )
     return JsonResponse({"ready": ready, "problems": list(found.values())}, status=200 if ready else 503)
-
-
-@machine(Action.WATCH)
-def metrics(request: HttpRequest) -> HttpResponse:
-    return HttpResponse(generate_latest(), content_type=CONTENT_TYPE_LATEST)

@@ -11,6 +11,8 @@ import time
 from contextvars import ContextVar
 from typing import Any
 
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
+
 # Set at the door (middleware, consumers, tasks): {"request": "5f3c…"} or {"task": "…"}.
 context: ContextVar[dict[str, str] | None] = ContextVar("log_context", default=None)
 
@@ -20,7 +22,7 @@ _STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "conte
 # Secrets as they stand in URLs, headers and exception texts. A UID opens a recorder as well as a password does.
 _SECRETS = re.compile(
     r"(?i)\b(authorization:?\s*(?:basic|bearer|digest)\s+|bearer\s+"
-    r"|(?:uid|\w*passw(?:or)?d|pwd|\w*token|\w*secret|sessionid)[\"']?\s*[=:]\s*[\"']?)([^\s&\"',;]+)"
+    r"|(?!UnreadableSecret)(?:uid|\w*passw(?:or)?d|pwd|\w*token|\w*secret|sessionid)[\"']?\s*[=:]\s*[\"']?)([^\s&\"',;]+)"
 )
 _URL_LOGIN = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://[^\s/:@]*):[^\s/@]+@")
 
@@ -40,6 +42,15 @@ class NotProbes(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         return getattr(getattr(record, "request", None), "path", None) not in PROBES
+
+
+class PlainRefusals(logging.Filter):
+    """A request that was refused is one line: its traceback is of no use, and anybody could fill the log with them."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info and isinstance(record.exc_info[1], PermissionDenied | SuspiciousOperation):
+            record.exc_info = None
+        return True
 
 
 def _extras(record: logging.LogRecord) -> dict[str, Any]:

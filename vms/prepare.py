@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 
 from accounts.models import User
+from accounts.problems import Problem
 from accounts.users import first_administrator
 from devices import demo
 from devices.models import Device
@@ -42,7 +43,8 @@ def prepare() -> None:
             call_command("migrate", interactive=False, verbosity=0)
         first_start = not User.objects.exists()
         if first_start:
-            make_first_administrator()
+            with transaction.atomic():  # no administrator without the password having been kept, whatever happens
+                make_first_administrator()
         if environment.flag("DEMO", True) and first_start and not Device.objects.exists():
             demo.create_demo_fleet()
         elif Device.objects.filter(simulated=True).exists():
@@ -65,6 +67,8 @@ def sentence_for(error: Exception) -> str | None:
     """What a user can do about a start that failed; None for what is our own mistake and needs its traceback."""
     if isinstance(error, environment.BadEnvironment | ImproperlyConfigured):
         return str(error)
+    if isinstance(error, Problem):  # what was asked for by VMS_ADMIN_USER or VMS_ADMIN_PASSWORD cannot be
+        return error.sentence
     if isinstance(error, DatabaseError):
         engine = "SQLite" if connection.vendor == "sqlite" else "PostgreSQL"
         return (

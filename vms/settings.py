@@ -3,6 +3,7 @@
 Variables are described in docs/operating.md. State lives under DATA_DIR and nowhere else.
 """
 
+import os
 import socket
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import dj_database_url
 from celery.schedules import crontab
 
 from vms import environment as env
+
+# What any process of ours writes is for this user alone: the database holds sessions, the log may hold names.
+os.umask(0o077)
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = env.data_dir()
@@ -30,7 +34,7 @@ ALLOWED_HOSTS = env.words("ALLOWED_HOSTS") or sorted(
 )
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
 # Addresses of the reverse proxies whose X-Forwarded-* headers are believed; none by default.
-TRUSTED_PROXIES = env.words("TRUSTED_PROXIES")
+TRUSTED_PROXIES = env.networks("TRUSTED_PROXIES")
 HTTPS_ONLY = env.flag("HTTPS_ONLY", False)  # the site is reached through TLS only, as in docker-compose.yml
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS_ONLY
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS_ONLY else 0
@@ -93,7 +97,7 @@ TEMPLATES = [
 ]
 
 # --- Data -------------------------------------------------------------------------------------------------------------
-DATABASE_URL = env.text("DATABASE_URL") or f"sqlite:///{DATA_DIR / 'vms.sqlite3'}"
+DATABASE_URL = env.url("DATABASE_URL", f"sqlite:///{DATA_DIR / 'vms.sqlite3'}", ("sqlite", "postgres", "postgresql"))
 DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=0)}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # Three processes write. Taking the write lock at BEGIN and waiting for it is what keeps "database is locked" away;
@@ -175,22 +179,29 @@ FTP_PASSIVE_PORTS = env.port_range("FTP_PASSIVE_PORTS", "41000-41099")
 SMTP_PORT = env.number("SMTP_PORT", 2525, 1, 65535)
 
 # --- Log --------------------------------------------------------------------------------------------------------------
-LOG_LEVEL = env.text("LOG_LEVEL", "INFO").upper()
+LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
+LOG_FORMAT = env.choice("LOG_FORMAT", "line", ("line", "json"))
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"context": {"()": "vms.logs.Context"}, "probes": {"()": "vms.logs.NotProbes"}},
+    "filters": {
+        "context": {"()": "vms.logs.Context"},
+        "probes": {"()": "vms.logs.NotProbes"},
+        "refusals": {"()": "vms.logs.PlainRefusals"},
+    },
     "formatters": {"line": {"()": "vms.logs.LineFormatter"}, "json": {"()": "vms.logs.JsonFormatter"}},
     "handlers": {
         "out": {
             "class": "logging.StreamHandler",
             "filters": ["context"],
-            "formatter": "json" if env.text("LOG_FORMAT", "line") == "json" else "line",
+            "formatter": LOG_FORMAT,
         }
     },
     "root": {"handlers": ["out"], "level": LOG_LEVEL},
     "loggers": {
-        "django.request": {"filters": ["probes"]},
+        "django.request": {"filters": ["probes", "refusals"]},
+        "django.security": {"filters": ["refusals"]},
+        "django.security.DisallowedHost": {"filters": ["refusals"]},
         "httpx": {"level": "WARNING"},
         "httpcore": {"level": "WARNING"},
         "axes": {"level": "WARNING"},

@@ -23,16 +23,19 @@ import contextlib
 import ctypes
 import fcntl
 import http.client
+import json
 import os
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import urlsplit
 
 from vms import environment, tools
 
@@ -44,6 +47,7 @@ UNUSABLE = 78  # exit status of a part that says: starting me again will not hel
 LONGEST_LINE = 16 * 1024
 ROOT = Path(__file__).resolve().parent.parent
 
+SIMULATOR_NOISE = ("simulating ",)
 REDIS_NOISE = (
     *("oO0OoO0OoO0Oo", "Redis version=", "Configuration loaded", "Server initialized", "Memory overcommit", "bye bye"),
     *("Received SIGTERM", "User requested shutdown"),
@@ -232,7 +236,7 @@ class Supervisor:
         parts.append(Part("intake", [python, "-m", "recordings.intake"]))
         demo = self.data / "demo.json"
         fleet = [python, "-m", "simulators", "fleet", "--config", str(demo)]
-        parts.append(Part("simulators", fleet, wanted=demo.exists))
+        parts.append(Part("simulators", fleet, noise=SIMULATOR_NOISE, wanted=demo.exists))
         return parts
 
     def named(self, *names: str) -> list[Part]:
@@ -372,7 +376,20 @@ class Supervisor:
         return None
 
     def all_started(self) -> bool:
-        return all(part.running for part in self.parts if part.wanted())
+        return all(part.running for part in self.parts if part.wanted()) and self.demo_answers()
+
+    def demo_answers(self) -> bool:
+        """The simulators listen: a first look at the demo fleet must not find it offline."""
+        try:
+            devices = json.loads((self.data / "demo.json").read_text())["devices"]
+        except (OSError, ValueError, KeyError):
+            return True  # there is no demo fleet
+        for device in devices:
+            try:
+                socket.create_connection((device["host"], device["port"]), 0.5).close()
+            except OSError:
+                return False
+        return True
 
     async def until(self, holds: Callable[[], bool]) -> bool:
         deadline = time.monotonic() + READY_WITHIN
@@ -441,17 +458,47 @@ class Supervisor:
             await asyncio.wait_for(waiting, KILL_WAIT)
 
 
+def check_settings(variables: dict[str, str]) -> None:
+    """Have every variable read once, in a process of its own, so that a bad one is refused before anything starts."""
+    code = "import sys\ntry:\n import vms.settings\nexcept Exception as problem:\n sys.exit(str(problem))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=variables, capture_output=True, text=True)
+    if done.returncode:
+        raise CannotStart(done.stderr.strip() or "The settings cannot be read.")
+
+
+def check_redis(url: str) -> None:
+    """A Redis that runs elsewhere has to be there before we start; which of its answers are right, the parts see."""
+    parts = urlsplit(url)
+    try:
+        if parts.scheme == "unix":
+            with socket.socket(socket.AF_UNIX) as client:
+                client.settimeout(3)
+                client.connect(parts.path)
+        else:
+            socket.create_connection((parts.hostname or "localhost", parts.port or 6379), 3).close()
+    except OSError as error:
+        where = parts.path if parts.scheme == "unix" else f"{parts.hostname}:{parts.port or 6379}"
+        raise CannotStart(
+            f"The Redis of REDIS_URL does not answer at {where} ({error.strerror or error}). "
+            "Start it, or unset REDIS_URL."
+        ) from error
+
+
 def main(arguments: Sequence[str]) -> int:
+    os.umask(0o077)
     try:
         options = parse(arguments)
         data = Path(options.data_dir).expanduser().absolute()
         options.data_dir = str(data)
-        if not environment.text("REDIS_URL"):
+        if url := environment.text("REDIS_URL"):
+            environment.redis_url(data)
+            check_redis(url)
+        else:
             tools.redis_server()
-        environment.port_range("RTP_PORTS", "40000-40999")
         open_data_dir(data)
         lock = lock_data_dir(data)
         listener = bind(options.host, options.port)
+        check_settings({**os.environ, "DATA_DIR": str(data), "HOST": options.host})
     except (CannotStart, environment.BadEnvironment, tools.MissingTool) as problem:
         print(problem, file=sys.stderr)
         return 1

@@ -7,8 +7,9 @@ from devices.urls import urlpatterns as devices_pages
 from devices.urls import websocket_urlpatterns as devices_sockets
 from streaming.urls import urlpatterns as streaming_pages
 from streaming.urls import websocket_urlpatterns as streaming_sockets
-from vms import health, pages
+from vms import health, metrics, pages
 from vms.api import api, unknown
+from vms.sockets import NoSuchSocket
 
 urlpatterns = [
     path("", pages.home, name="home"),
@@ -16,14 +17,14 @@ urlpatterns = [
     path("styleguide/", pages.styleguide, name="styleguide"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
-    path("metrics", health.metrics, name="metrics"),
+    path("metrics", metrics.metrics, name="metrics"),
     path("api/v1/", api.urls),
     re_path(r"^api(?:/.*)?$", unknown),  # whoever talks JSON is answered in JSON, also at a wrong address
     path("", include((accounts_pages, "accounts"))),
     path("", include((devices_pages, "devices"))),
     path("", include((streaming_pages, "streaming"))),
 ]
-websocket_urlpatterns = [*devices_sockets, *streaming_sockets]
+websocket_urlpatterns = [*devices_sockets, *streaming_sockets, re_path(r"", NoSuchSocket.as_asgi())]
 
 handler400 = "vms.pages.bad_request"
 handler403 = "vms.pages.forbidden"

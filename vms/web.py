@@ -90,6 +90,8 @@ def main() -> int:
     import django
     import uvloop
 
+    logging.captureWarnings(True)
+
     try:
         django.setup()
         if options.prepare:

@@ -122,6 +122,9 @@ def test_tls_only_sites_get_secure_cookies(tmp_path: Path) -> None:
         ("RTP_PORTS", "500-400", "use a range of ports such as 40000-40999"),
         ("RTP_PORTS", "a-b", "use a range of ports such as 40000-40999"),
         ("FTP_PORT", "-1", "use a whole number from 1 to 65535"),
+        ("LOG_LEVEL", "LOUD", "use one of DEBUG, INFO, WARNING, ERROR, CRITICAL"),
+        ("LOG_FORMAT", "xml", "use one of line, json"),
+        ("AUDIT_DAYS", "-3", "use a whole number from 0 to 36500"),
     ],
 )
 def test_a_bad_value_is_one_sentence_that_names_the_variable(
@@ -134,6 +137,71 @@ def test_a_bad_value_is_one_sentence_that_names_the_variable(
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert done.stderr.startswith(f"{name} is {value!r}; {sentence}")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("DATABASE_URL", "foo://hunter2@x", "DATABASE_URL cannot be used; it begins with sqlite:// or postgres://"),
+        ("REDIS_URL", "http://hunter2@x", "REDIS_URL cannot be used; it begins with redis:// or rediss:// or unix://"),
+        ("SECRET_KEY", "hunter2", "SECRET_KEY is too short to be a key"),
+        ("TRUSTED_PROXIES", "10.0.0.1, proxy", "TRUSTED_PROXIES has 'proxy'; use addresses or networks"),
+    ],
+)
+def test_nothing_is_started_with_a_value_that_cannot_be(tmp_path: Path, name: str, value: str, sentence: str) -> None:
+    environ = {key: value for key, value in os.environ.items() if key not in OURS} | {name: value}
+    command = [sys.executable, "manage.py", "up", "--port", "0", "--data-dir", str(tmp_path / "var")]
+    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1
+    assert done.stderr.startswith(sentence), done.stderr
+    assert "hunter2" not in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "web" not in done.stdout
+
+
+def test_a_redis_that_is_not_there_is_told_before_anything_starts(tmp_path: Path) -> None:
+    environ = {key: value for key, value in os.environ.items() if key not in OURS}
+    environ |= {"REDIS_URL": "redis://127.0.0.1:1/0"}
+    command = [sys.executable, "manage.py", "up", "--port", "0", "--data-dir", str(tmp_path / "var")]
+    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1
+    assert done.stderr.startswith("The Redis of REDIS_URL does not answer at 127.0.0.1:1 (")
+
+
+def test_files_are_for_this_user_alone(tmp_path: Path) -> None:
+    (tmp_path / "var").mkdir(mode=0o755)
+    environ = {key: value for key, value in os.environ.items() if key not in OURS} | {"DATA_DIR": str(tmp_path / "var")}
+    command = [sys.executable, "manage.py", "prepare"]
+    done = subprocess.run(command, cwd=ROOT, env={**environ, "DEMO": "0"}, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    files = [path for path in (tmp_path / "var").rglob("*") if path.is_file()]
+    assert (tmp_path / "var" / "vms.sqlite3") in files
+    assert [path.name for path in files if path.stat().st_mode & 0o077] == []
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        ({"VMS_ADMIN_PASSWORD": "short"}, "password"),
+        ({"VMS_ADMIN_USER": "a/b"}, "letters"),
+    ],
+)
+def test_an_administrator_that_cannot_be_is_a_sentence_and_makes_nobody(
+    tmp_path: Path, variables: dict[str, str], sentence: str
+) -> None:
+    environ = {key: value for key, value in os.environ.items() if key not in OURS}
+    environ |= {"DATA_DIR": str(tmp_path / "var"), "DEMO": "0"}
+    command = [sys.executable, "manage.py", "prepare"]
+    refused = subprocess.run(
+        command, cwd=ROOT, env={**environ, **variables}, capture_output=True, text=True, timeout=60
+    )
+    assert refused.returncode == 1
+    assert sentence in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert not (tmp_path / "var" / "initial-admin-password").exists()
+    again = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60)
+    assert again.returncode == 0, again.stderr
+    assert (tmp_path / "var" / "initial-admin-password").read_text().startswith("admin\n")
 
 
 def test_a_deep_data_directory_gets_a_short_socket_path(tmp_path: Path) -> None:

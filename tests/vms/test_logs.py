@@ -4,6 +4,7 @@ import json
 import logging
 
 import pytest
+from django.core.exceptions import DisallowedHost, PermissionDenied
 
 from vms import logs
 
@@ -57,3 +58,25 @@ def test_a_line_names_its_request() -> None:
 def test_ordinary_text_stays_as_it_is() -> None:
     line = logs.LineFormatter().format(record("camera 3 is live: 1920x1080, 29.97 fps"))
     assert line.endswith("INFO    devices.gateway camera 3 is live: 1920x1080, 29.97 fps")
+
+
+@pytest.mark.parametrize(
+    "error", [PermissionDenied("Only administrators."), DisallowedHost("Invalid HTTP_HOST header")]
+)
+def test_a_refused_request_is_one_line(error: Exception) -> None:
+    made = record("refused", exc_info=(type(error), error, None))
+    assert logs.PlainRefusals().filter(made)
+    assert logs.LineFormatter().format(made).count("\n") == 0
+
+
+def test_a_mistake_of_ours_keeps_its_traceback() -> None:
+    try:
+        raise ValueError("ours")
+    except ValueError as error:
+        made = record("failed", exc_info=(type(error), error, error.__traceback__))
+    assert logs.PlainRefusals().filter(made)
+    assert "Traceback" in logs.LineFormatter().format(made)
+
+
+def test_the_name_of_an_error_is_no_secret() -> None:
+    assert "UnreadableSecret: A stored password" in logs.redact("UnreadableSecret: A stored password")
