@@ -7,6 +7,8 @@ runs; `devices.keeping`, run by Celery, keeps it alive on the device, and stops 
 - A renewal writes the whole record again, so the ledger heals by itself after Redis lost its memory.
 - A lease that ended on the device leaves a mark; the holder sees it within CHECK_SECONDS and lets go.
 - While Redis is away the holder keeps the picture alive itself: nobody else can be sending commands then.
+- Nor can anybody renew then. So a keeper that was kept from running gives each lease one more life before it counts as
+  dead; one only, so that a keeper that is always late still finds the dead.
 
 Where a device gives one UID for several things (a recorder: 16 live pictures and steering), the UID is a lease by
 itself, the *whole*, and each thing that uses it a *part*: a lease of its own, with its own holder, in whatever process.
@@ -47,6 +49,9 @@ RETRY_SECONDS = 5.0
 STOPS_TRIED = 4
 # A whole outlives its parts a little, so that the keeper stops these first.
 WHOLE_SECONDS = HOLDER_SECONDS + 15.0
+# A keeper that did not run for this long, three beats, was kept from it, and what did so may have kept holders from
+# renewing. Well below what a lease has left when it is to be renewed.
+KEPT_AWAY_SECONDS = 15.0
 # After Redis lost its memory every part is back within one renewal; until then nobody can say which is the last.
 FRESH_SECONDS = RENEW_SECONDS + 2.0
 
@@ -62,6 +67,7 @@ local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
 local record, gone = KEYS[1] .. 'record:', KEYS[1] .. 'gone:'
 local holders, due = KEYS[1] .. 'holders', KEYS[1] .. 'due'
 local parts, wholes, fresh = KEYS[1] .. 'parts:', KEYS[1] .. 'wholes:', KEYS[1] .. 'fresh:'
+local looked, excused = KEYS[1] .. 'looked', KEYS[1] .. 'excused'
 """
 # The parts of a whole as {id, camera, …}, without those whose record is gone.
 _PARTS = """
@@ -99,6 +105,7 @@ if ARGV[8] ~= '' and redis.call('EXISTS', record .. ARGV[1]) == 0 then
 end
 redis.call('SET', record .. ARGV[1], ARGV[2], 'EX', ARGV[3])
 redis.call('ZADD', holders, now + ARGV[4], ARGV[1])
+redis.call('SREM', excused, ARGV[1])
 if ARGV[5] ~= '0' then redis.call('ZADD', due, 'NX', now + ARGV[5], ARGV[1]) end
 redis.call('EXPIRE', holders, ARGV[3])
 redis.call('EXPIRE', due, ARGV[3])
@@ -140,6 +147,7 @@ redis.call('HSET', parts .. found, ARGV[1], ARGV[3])
 redis.call('EXPIRE', parts .. found, ARGV[6])
 redis.call('ZADD', holders, now + ARGV[7], ARGV[1])
 redis.call('ZADD', holders, now + ARGV[8], found)
+redis.call('SREM', excused, ARGV[1], found)
 redis.call('EXPIRE', record .. found, ARGV[6])
 return text
 """
@@ -172,6 +180,7 @@ _FORGET = (
 redis.call('DEL', record .. ARGV[1])
 redis.call('ZREM', holders, ARGV[1])
 redis.call('ZREM', due, ARGV[1])
+redis.call('SREM', excused, ARGV[1])
 redis.call('ZREM', wholes .. ARGV[5], ARGV[1])
 redis.call('DEL', parts .. ARGV[1], fresh .. ARGV[1])
 if ARGV[4] ~= '' then redis.call('HDEL', parts .. ARGV[4], ARGV[1]) end
@@ -179,10 +188,19 @@ if ARGV[2] ~= '' then redis.call('SET', gone .. ARGV[1], ARGV[2], 'EX', ARGV[3])
 return 1
 """
 )
-# ARGV: milliseconds a claim lasts. Answers {records whose holder is dead, records to keep alive}, each claimed.
+# ARGV: milliseconds a claim lasts, milliseconds without a look after which the keeper was kept from it, milliseconds of
+# another life, seconds a record lives. Answers {records whose holder is dead, records to keep alive}, each claimed.
 _CLAIM = (
     _CLOCK
     + """
+local last = tonumber(redis.call('GET', looked) or now)
+redis.call('SET', looked, string.format('%.0f', now), 'EX', ARGV[4])
+if now - last > tonumber(ARGV[2]) then
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', holders, '-inf', now + ARGV[3])) do
+    if redis.call('SADD', excused, id) == 1 then redis.call('ZADD', holders, now + ARGV[3], id) end
+  end
+  redis.call('EXPIRE', excused, ARGV[4])
+end
 local dead, quiet = {}, {}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', holders, '-inf', now)) do
   local text = redis.call('GET', record .. id)
@@ -335,7 +353,7 @@ async def kept_alive(lease: UidLease, *, again_in: float) -> None:
 
 async def claim() -> tuple[list[UidLease], list[UidLease]]:
     """The leases whose holder is dead, and those to be kept alive now. Each is handed to one caller only."""
-    dead, quiet = await _run(_CLAIM, int(CLAIM_SECONDS * 1000))
+    dead, quiet = await _run(_CLAIM, _ms(CLAIM_SECONDS), _ms(KEPT_AWAY_SECONDS), _ms(HOLDER_SECONDS), RECORD_SECONDS)
     return [UidLease(**json.loads(text)) for text in dead], [UidLease(**json.loads(text)) for text in quiet]
 
 

@@ -107,6 +107,80 @@ async def test_who_had_our_port_before_is_stopped_at_once(redis_client: redis.Re
     assert await uids.claim() == ([dead], [])
 
 
+LOOKED = "vms:uids:looked"
+
+
+def keeper_was_kept_away(redis_client: redis.Redis) -> None:
+    """As if its last look had been some beats ago."""
+    seconds, _ = redis_client.time()
+    redis_client.set(LOOKED, int((seconds - uids.KEPT_AWAY_SECONDS - 1) * 1000), ex=60)
+
+
+async def test_who_could_not_renew_while_redis_stood_still_is_not_dead(redis_client: redis.Redis) -> None:
+    mine = lease()
+    await uids.hold(mine)
+    assert await uids.claim() == ([], [])
+    holder_died(redis_client)  # nobody could renew…
+    keeper_was_kept_away(redis_client)  # …nor look
+    assert await uids.claim() == ([], [])
+    assert await uids.claim() == ([], []), "a whole life to renew in, not just one round"
+    assert await uids.hold(mine) == ""
+
+
+async def test_a_lease_about_to_end_while_redis_stood_still_has_a_life_too(redis_client: redis.Redis) -> None:
+    mine = lease()
+    await uids.hold(mine)
+    seconds, _ = redis_client.time()
+    redis_client.zadd(HOLDERS, {mine.id: (seconds + 1) * 1000})
+    keeper_was_kept_away(redis_client)
+    assert await uids.claim() == ([], [])
+    left = redis_client.zscore(HOLDERS, mine.id)
+    assert isinstance(left, float)
+    assert left > (seconds + uids.HOLDER_SECONDS - 1) * 1000
+
+
+async def test_a_keeper_that_is_always_late_still_finds_the_dead(redis_client: redis.Redis) -> None:
+    mine = lease()
+    await uids.hold(mine)
+    for _ in range(2):  # a renewal in between deserves another life
+        await uids.hold(mine)
+        holder_died(redis_client)
+        keeper_was_kept_away(redis_client)
+        assert await uids.claim() == ([], [])
+    holder_died(redis_client)
+    keeper_was_kept_away(redis_client)
+    assert await uids.claim() == ([mine], [])
+
+
+async def test_a_redis_that_really_stood_still_cuts_nothing(
+    hurry: None,
+    monkeypatch: pytest.MonkeyPatch,
+    redis_process: subprocess.Popen[bytes],
+    redis_client: redis.Redis,
+) -> None:
+    monkeypatch.setattr(uids, "HOLDER_SECONDS", 0.5)
+    monkeypatch.setattr(uids, "KEPT_AWAY_SECONDS", 0.5)
+    lost: list[str] = []
+    mine = lease()
+    await uids.hold(mine)
+    await uids.claim()
+
+    async def keep_alive() -> None:
+        return None
+
+    async with uids.holding(mine, lost.append, keep_alive):
+        os.kill(redis_process.pid, signal.SIGSTOP)
+        try:
+            looking = asyncio.create_task(uids.claim())  # before any holder, as soon as Redis goes on
+            await asyncio.sleep(1.5)
+        finally:
+            os.kill(redis_process.pid, signal.SIGCONT)
+        assert await looking == ([], [])
+        await asyncio.sleep(uids.RENEW_SECONDS * 3)
+        dead, _ = await uids.claim()
+    assert (dead, lost) == ([], [])
+
+
 def test_a_uid_is_never_shown() -> None:
     assert "263" not in repr(lease())
 
