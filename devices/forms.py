@@ -2,12 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from django import forms
+from django.db.models import QuerySet
 
 from accounts.models import User
+from accounts.policy import Someone
+from accounts.problems import Problem
 from devices.families import families
 from devices.fleet import DEFAULT_SITE
-from devices.models import Family, Site
+from devices.models import Device, Family, Site, State, Tag
+from devices.options import FlagOption, NumberOption, Option, WordOption, value_of
+
+
+class DeviceFilter(forms.Form):
+    """What the list shows. A field that could not be read filters nothing, and says so beside it."""
+
+    text = forms.CharField(
+        label="Search",
+        max_length=100,
+        required=False,
+        widget=forms.TextInput(attrs={"type": "search", "data-search": "", "placeholder": "Name, address, model…"}),
+    )
+    state = forms.ChoiceField(
+        label="State",
+        required=False,
+        choices=[("", "All states"), ("trouble", "Any trouble"), *State.choices, ("disabled", "Disabled")],
+    )
+    site = forms.ChoiceField(label="Site", required=False)
+    family = forms.ChoiceField(label="Family", required=False, choices=[("", "All families"), *Family.choices])
+    tag = forms.ChoiceField(label="Tag", required=False)
+
+    def __init__(self, *args: Any, sites: QuerySet[Site], tags: QuerySet[Tag], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, everything, rows in (("site", "All sites", sites), ("tag", "All tags", tags)):
+            field = self.fields[name]
+            assert isinstance(field, forms.ChoiceField)
+            field.choices = [("", everything), *((row.name, row.name) for row in rows)]
+
+    def chosen(self) -> dict[str, Any]:
+        self.is_valid()
+        return {name: value for name, value in self.cleaned_data.items() if value}
 
 
 class NewDevice(forms.Form):
@@ -68,3 +105,82 @@ class NewDevice(forms.Form):
         self.fields["site"] = forms.ChoiceField(label="Site", choices=[(name, name) for name in ordered])
         if not may_add_sites:
             del self.fields["new_site"]
+
+
+class EditDevice(forms.Form):
+    """What can be changed of a device. The options of its family are fields of their own, `option_…`."""
+
+    name = forms.CharField(label="Name", max_length=100, widget=forms.TextInput(attrs={"autocomplete": "off"}))
+    site = forms.ChoiceField(label="Site")
+    scheme = NewDevice.base_fields["scheme"]
+    host = forms.CharField(
+        label="Address",
+        max_length=255,
+        help_text="Another address may be another device: what is known of it is asked anew.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}),
+    )
+    port = forms.IntegerField(label="Port", min_value=1, max_value=65535)
+    username = NewDevice.base_fields["username"]
+    password = forms.CharField(
+        label="Password",
+        max_length=128,
+        required=False,
+        strip=False,
+        help_text="Leave empty to keep the one that is stored.",
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+
+    def __init__(
+        self,
+        user: Someone,
+        device: Device,
+        options: Sequence[Option],
+        reaches_everything: bool,
+        data: Any = None,
+    ) -> None:
+        initial = {name: getattr(device, name) for name in ("name", "scheme", "host", "port", "username")}
+        initial["site"] = device.site.name
+        for option in options:
+            initial[f"option_{option.name}"] = value_of((option,), device.options, option.name)
+        super().__init__(data, initial=initial)
+        sites = Site.objects.all() if reaches_everything else Site.objects.controlled_by(user)
+        self.fields["site"] = forms.ChoiceField(label="Site", choices=[(site.name, site.name) for site in sites])
+        self.options = options
+        self.device = device
+        for option in options:
+            self.fields[f"option_{option.name}"] = _option_field(option)
+
+    @property
+    def option_fields(self) -> list[forms.BoundField]:
+        return [self[f"option_{option.name}"] for option in self.options]
+
+    def changes(self) -> dict[str, Any]:
+        """For `fleet.change_device`. An option that is as the family has it is not kept, unless it was set before."""
+        changes = {name: self.cleaned_data[name] for name in ("name", "site", "scheme", "host", "port", "username")}
+        if changes["site"] == self.device.site.name:
+            del changes["site"]
+        if self.cleaned_data["password"]:
+            changes["password"] = self.cleaned_data["password"]
+        wanted = {option.name: self.cleaned_data[f"option_{option.name}"] for option in self.options}
+        changes["options"] = {
+            option.name: wanted[option.name]
+            for option in self.options
+            if wanted[option.name] != option.default or option.name in self.device.options
+        }
+        return changes
+
+    def tell(self, problem: Problem) -> None:
+        """Put the sentence where it belongs."""
+        name = (problem.field or "").replace("options.", "option_")
+        self.add_error(name if name in self.fields else None, problem.sentence)
+
+
+def _option_field(option: Option) -> forms.Field:
+    label = option.name.replace("_", " ").capitalize().replace("Tls", "TLS").replace("Rtsp", "RTSP")
+    if isinstance(option, FlagOption):
+        return forms.BooleanField(label=label, help_text=option.help, required=False)
+    if isinstance(option, WordOption):
+        return forms.ChoiceField(label=label, help_text=option.help, choices=[(word, word) for word in option.words])
+    if isinstance(option, NumberOption):
+        return forms.IntegerField(label=label, help_text=option.help, min_value=option.low, max_value=option.high)
+    return forms.CharField(label=label, help_text=option.help, max_length=255, required=False, initial=option.default)

@@ -1,11 +1,19 @@
 from django.urls import path
 
-from devices import pages
 from devices.consumers import EventsConsumer
+from devices.pages import adding, device, listing
 
 urlpatterns = [
-    path("devices/add/", pages.add, name="add"),
-    path("demo/add/", pages.add_demo, name="add-demo"),
-    path("demo/remove/", pages.remove_demo, name="remove-demo"),
+    path("devices/", listing.device_list, name="list"),
+    path("devices/add/", adding.add, name="add"),
+    path("devices/<int:device>/", device.overview, name="device"),
+    path("devices/<int:device>/edit/", device.edit, name="device-edit"),
+    path("devices/<int:device>/poll/", device.poll, name="device-poll"),
+    path("devices/<int:device>/enable/", device.enable, name="device-enable"),
+    path("devices/<int:device>/accept/", device.accept, name="device-accept"),
+    path("devices/<int:device>/trust/", device.trust_certificate, name="device-trust"),
+    path("devices/<int:device>/delete/", device.delete, name="device-delete"),
+    path("demo/add/", adding.add_demo, name="add-demo"),
+    path("demo/remove/", adding.remove_demo, name="remove-demo"),
 ]
 websocket_urlpatterns = [path("ws/events/", EventsConsumer.as_asgi())]

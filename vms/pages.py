@@ -42,6 +42,7 @@ class Page:
 
 PAGES = (
     Page("Cameras", "layout-grid", "c", "home", Action.WATCH, ("home", "streaming:")),
+    Page("Devices", "cctv", "d", "devices:list", Action.WATCH, ("devices:list", "devices:device", "devices:add")),
     Page("Users", "users", "u", "accounts:users", Action.MANAGE_USERS, ("accounts:user",), last=True),
     Page("API tokens", "key-round", "t", "accounts:tokens", Standing.SIGNED_IN, ("accounts:token",)),
     Page("Audit", "scroll-text", "a", "accounts:audit", Action.READ_AUDIT, ("accounts:audit",)),
@@ -88,7 +89,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "demo": any(device.simulated for device in devices),
         "demo_camera": next((camera for camera in cameras if camera.device.simulated), None),
         "may_configure": may(user, Action.CONFIGURE),
-        # Who may add and remove the demo devices is who may manage everything, as devices.pages asks it.
+        # Who may add and remove the demo devices is who may manage everything, as devices.pages.adding asks it.
         "may_everything": may(user, Action.MANAGE_USERS),
     }
     return render(request, "pages/home.html", context)

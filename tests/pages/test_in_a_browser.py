@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -22,7 +23,7 @@ PUT_ON = """theme => {
   localStorage.setItem('theme', theme)
   applyTheme()
   return new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))
-    .then(() => Promise.all(document.getAnimations().map(animation => animation.finished)))
+    .then(() => Promise.all(document.getAnimations().map(animation => animation.finished.catch(() => null))))
     .then(() => true)
 }"""
 both_sizes = pytest.mark.parametrize("visit", [DESKTOP, PHONE], ids=["desktop", "phone"], indirect=True)
@@ -50,7 +51,10 @@ def check(visit: Visit, where: str) -> None:
         "/audit/",
         "/styleguide/",
         "/password/",
+        "/devices/",
         "/devices/add/",
+        "/devices/{device}/",
+        "/devices/{device}/edit/",
         "/cameras/{camera}/",
     ],
 )
@@ -61,12 +65,13 @@ def test_pages_with_data_are_accessible_and_fit(
     tokens.create(admin, admin, name="A wall")
     User.objects.filter(pk=admin.pk).update(welcomed=False)
     visit.sign_in(admin)
-    visit.go(path.format(user=somebody.pk, camera=fleet["Demo entrance"].pk))
+    shown = fleet["Demo entrance"]
+    visit.go(path.format(user=somebody.pk, camera=shown.pk, device=shown.device_id))
     check(visit, path)
 
 
 @both_sizes
-@pytest.mark.parametrize("path", ["/", "/users/", "/tokens/", "/audit/?text=nothing-is-called-this"])
+@pytest.mark.parametrize("path", ["/", "/devices/", "/users/", "/tokens/", "/audit/?text=nothing-is-called-this"])
 def test_pages_without_data_are_accessible_and_fit(visit: Visit, path: str, admin: User) -> None:
     visit.sign_in(admin)
     visit.go(path)
@@ -301,3 +306,34 @@ def test_a_new_token_can_be_copied(visit: Visit, admin: User) -> None:
     expect(visit.page.get_by_role("button", name="Copied")).to_be_visible()
     assert visit.page.evaluate("navigator.clipboard.readText()") == plain
     assert tokens.user_of(plain) == admin
+
+
+@pytest.mark.parametrize("visit", [PHONE], ids=["phone"], indirect=True)
+def test_what_is_wrong_has_room_on_a_phone(
+    visit: Visit, admin: User, fleet: dict[str, Camera], problems: list[str]
+) -> None:
+    problems.append("The disk is nearly full (12 MB free). Make room before recordings fail.")
+    visit.sign_in(admin)
+    visit.go("/")
+    sentence = visit.page.locator("[data-part=problems]")
+    expect(sentence).to_be_visible()
+    boxes = [
+        box
+        for part in visit.page.locator(".statusbar > *:visible").all()
+        if (box := part.bounding_box()) and box["width"] > 0
+    ]
+    edges = [(box["x"], box["x"] + box["width"]) for box in boxes]
+    assert all(ends <= begins + 0.5 for (_, ends), (begins, _) in pairwise(edges)), edges
+    assert edges[-1][1] <= PHONE[0]
+
+
+def test_a_server_that_hangs_is_not_called_connected(visit: Visit, admin: User) -> None:
+    visit.sign_in(admin)
+    visit.go("/")
+    state = visit.page.locator("[data-part=connection]")
+    expect(state).to_have_text("Connected")
+    held = []
+    visit.page.route("**/status/", held.append)  # taken and never answered
+    expect(state).to_have_text("The server does not answer…", timeout=30_000)
+    visit.page.unroute("**/status/")
+    expect(state).to_have_text("Connected", timeout=30_000)

@@ -93,7 +93,7 @@ def _in_words(value: Any) -> str:
 
 @register.simple_tag
 def looks_json() -> SafeString:
-    """All looks as data for home.js."""
+    """All looks as data for states.js."""
     text = json.dumps({state: asdict(each) for state, each in LOOKS.items()})
     return format_html('<script type="application/json" id="state-looks">{}</script>', SafeString(text))
 

@@ -1,4 +1,4 @@
-"""The pages about devices."""
+"""Adding devices: by hand, and the simulated ones that show a new installation around."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from devices.models import Site
 @page(Action.CONFIGURE)
 def add(request: HttpRequest) -> HttpResponse:
     assert isinstance(request.user, User)
-    form = NewDevice(request.user, _reaches_everything(request), request.POST or None)
+    form = NewDevice(request.user, reaches_everything(request), request.POST or None)
     if request.method == "POST" and form.is_valid():
         values = dict(form.cleaned_data)
         values["site"] = values.pop("new_site", "") or values["site"]
@@ -59,9 +59,9 @@ def remove_demo(request: HttpRequest) -> HttpResponse:
 
 
 def _whole_installation(request: HttpRequest) -> None:
-    if not _reaches_everything(request):
+    if not reaches_everything(request):
         raise PermissionDenied("Only who may reach everything may add or remove the demo devices.")
 
 
-def _reaches_everything(request: HttpRequest) -> bool:
+def reaches_everything(request: HttpRequest) -> bool:
     return all(reach.everything for reach in reaches(request.user))

@@ -1,10 +1,11 @@
-// The home page keeps itself up to date: a state change of a device shows at once on its tiles, leaves and row.
+// States stay up to date by themselves: a change of a device's state shows at once wherever the page speaks of it
+// ([data-device]): on tiles, leaves, rows and in the bar above.
 import { subscribe } from "./events.js";
 import { icon } from "./icon.js";
 
 const looks = JSON.parse(document.getElementById("state-looks").textContent);
 
-function show({ device, state }) {
+function show({ device, state, error }) {
   const look = looks[state];
   if (!look) return;
   for (const place of document.querySelectorAll(`[data-device="${Number(device)}"]`)) {
@@ -22,6 +23,11 @@ function show({ device, state }) {
       chip.className = `chip ${look.tone}`;
       chip.dataset.state = state;
       chip.replaceChildren(icon(look.icon), look.word);
+    }
+    const why = place.querySelector("[data-why]");
+    if (why) {
+      why.textContent = (state !== "online" && error) || "";
+      why.hidden = !why.textContent;
     }
   }
 }

@@ -1,0 +1,69 @@
+"""What all pages of one device share: its name and state above, and a tab for each thing it has and one may see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest
+
+from accounts.guards import thing_for
+from accounts.policy import Action, may
+from devices import polling
+from devices.errors import NotSupported
+from devices.families import driver_for
+from devices.families.base import Capability, Driver
+from devices.models import Device
+
+
+@dataclass(frozen=True)
+class Tab:
+    label: str
+    icon: str
+    view: str
+    action: Action
+    needs: Capability | None = None  # what the device must have
+
+
+TABS = (Tab("Overview", "info", "device", Action.WATCH),)
+
+
+def device_for(request: HttpRequest, device_id: int, action: Action) -> Device:
+    """The device, if its user may do this with it; with all that its pages show of it."""
+    thing_for(request, Device, action, pk=device_id)
+    return Device.objects.select_related("site").prefetch_related("tags", "cameras").get(pk=device_id)
+
+
+def driver_of(device: Device) -> Driver | None:
+    """None for a family whose driver is not there (any more): such a device can still be looked at and removed."""
+    try:
+        return driver_for(device)
+    except NotSupported:
+        return None
+
+
+def framed(request: HttpRequest, device: Device, tab: str, **more: Any) -> dict[str, Any]:
+    """The context of a device's page. `tab` is the name of the view whose tab is marked."""
+    driver = driver_of(device)
+    capabilities = driver.capabilities if driver else frozenset()
+    memory = polling.remembered([device.pk]).get(device.pk)
+    allowed = {action: may(request.user, action, device) for action in {each.action for each in TABS}}
+    return {
+        "device": device,
+        "driver": driver,
+        "capabilities": capabilities,
+        "last_seen": polling.last_seen(device, memory),
+        "fleeting": memory.fleeting if memory else {},
+        "may_configure": may(request.user, Action.CONFIGURE, device),
+        "tabs": [
+            {"label": each.label, "icon": each.icon, "view": f"devices:{each.view}", "current": each.view == tab}
+            for each in TABS
+            if allowed[each.action] and (each.needs is None or each.needs in capabilities)
+        ],
+        **more,
+    }
+
+
+def is_part(request: HttpRequest) -> bool:
+    """Does a page ask for the part of it that comes from the device itself? Its frame is there at once, without it."""
+    return request.headers.get("HX-Request") == "true"

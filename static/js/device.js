@@ -1,0 +1,36 @@
+// The pages of one device: [ and ] go from tab to tab, and a part marked [data-fresh="DEVICE"] is asked for again when
+// something about its device changes, and now and then.
+import { subscribe } from "./events.js";
+import { isTyping, keysAreOn } from "./keys.js";
+
+const EVERY = 10000; // ms
+const CALM = 800; // ms
+
+const fresh = document.querySelector("[data-fresh]")?.dataset.fresh;
+let timer = 0;
+
+function lookAgain() {
+  const part = document.querySelector("[data-fresh]");
+  // Whoever is at a menu or a field in it is left alone.
+  if (!part || document.hidden || part.matches(":has(:focus-visible, [open] > summary:focus)")) return;
+  htmx.trigger(part, "refresh");
+}
+
+function soon({ device }) {
+  if (device !== undefined && String(device) !== fresh) return;
+  clearTimeout(timer);
+  timer = setTimeout(lookAgain, CALM);
+}
+
+if (fresh) {
+  for (const type of ["device.state", "device.changed", "device.settings", "resync"]) subscribe(type, soon);
+  setInterval(lookAgain, EVERY);
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "[" && event.key !== "]") return;
+  if (event.ctrlKey || event.metaKey || isTyping(event.target) || !keysAreOn() || document.querySelector("dialog[open]")) return;
+  const tabs = [...document.querySelectorAll(".subnav a:not(.back)")];
+  const at = tabs.findIndex((tab) => tab.hasAttribute("aria-current"));
+  tabs[at + (event.key === "]" ? 1 : -1)]?.click();
+});

@@ -1,0 +1,89 @@
+"""The pages about devices by keyboard and as they change by themselves."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from playwright.sync_api import expect
+
+from accounts.models import User
+from devices.models import Camera, Device
+from tests.pages.conftest import Visit
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+def test_the_list_is_walked_and_opened_by_keyboard(visit: Visit, admin: User, fleet: dict[str, Camera]) -> None:
+    visit.sign_in(admin)
+    visit.go("/")
+    keyboard = visit.page.keyboard
+    keyboard.press("g")
+    keyboard.press("d")
+    visit.page.wait_for_url("**/devices/")
+    links = visit.page.locator("#fleet tbody th a")
+    keyboard.press("ArrowDown")
+    expect(links.nth(0)).to_be_focused()
+    keyboard.press("ArrowDown")
+    keyboard.press("x")
+    expect(visit.page.get_by_label("Select Corridor device")).to_be_checked()
+    keyboard.press("Escape")
+    expect(visit.page.get_by_label("Select Corridor device")).not_to_be_checked()
+    keyboard.press("Enter")
+    visit.page.wait_for_url(f"**/devices/{fleet['Corridor'].device_id}/")
+
+
+def test_the_list_is_searched_while_typing(visit: Visit, admin: User, fleet: dict[str, Camera]) -> None:
+    visit.sign_in(admin)
+    visit.go("/devices/")
+    visit.page.keyboard.press("/")
+    visit.page.keyboard.type("gate")
+    expect(visit.page.locator("#fleet tbody tr")).to_have_count(1)
+    assert "text=gate" in visit.page.url
+    assert visit.complaints == []
+
+
+def test_the_list_tells_of_changes_and_keeps_what_was_selected(
+    visit: Visit, admin: User, fleet: dict[str, Camera]
+) -> None:
+    visit.sign_in(admin)
+    visit.go("/devices/")
+    device = fleet["Gate B"].device
+    row = visit.page.locator(f"#fleet tr[data-device='{device.pk}']")
+    visit.page.get_by_label("Select Gate B device").check()
+    visit.sockets[-1].send(
+        json.dumps({"type": "device.state", "device": device.pk, "state": "unauthorised", "error": "Refused."})
+    )
+    expect(row).to_contain_text("Unauthorised")
+    expect(row).to_contain_text("Refused.")
+    Device.objects.filter(pk=device.pk).update(model="AG-UMR20")
+    visit.sockets[-1].send(f'{{"type": "device.changed", "device": {device.pk}}}')
+    expect(row).to_contain_text("AG-UMR20")
+    expect(visit.page.get_by_label("Select Gate B device")).to_be_checked()
+
+
+def test_the_page_of_a_device_keeps_itself_up_to_date(visit: Visit, admin: User, fleet: dict[str, Camera]) -> None:
+    device = fleet["Gate B"].device
+    visit.sign_in(admin)
+    visit.go(f"/devices/{device.pk}/")
+    expect(visit.page.get_by_text("Nothing answers at this address.")).to_be_visible()
+    Device.objects.filter(pk=device.pk).update(
+        state="online", last_error="", status={"now": {"recording": True}}, serial="S7TQ12930"
+    )
+    visit.sockets[-1].send(f'{{"type": "device.state", "device": {device.pk}, "name": "Gate B", "state": "online"}}')
+    expect(visit.page.locator(".topbar")).to_contain_text("Online")
+    expect(visit.page.locator("#overview")).to_contain_text("S7TQ12930")
+    expect(visit.page.get_by_text("Nothing answers at this address.")).to_be_hidden()
+
+
+def test_a_device_is_deleted_only_when_its_name_was_typed(visit: Visit, admin: User, fleet: dict[str, Camera]) -> None:
+    device = fleet["Gate B"].device
+    visit.sign_in(admin)
+    visit.go(f"/devices/{device.pk}/")
+    visit.page.get_by_role("button", name="Delete…").click()
+    last = visit.page.get_by_role("button", name="Delete the device")
+    expect(last).to_be_disabled()
+    visit.page.get_by_label("Type Gate B device to confirm").fill("Gate B device")
+    last.click()
+    visit.page.wait_for_url("**/devices/")
+    expect(visit.page.get_by_text("Gate B device is deleted.")).to_be_visible()
