@@ -37,7 +37,7 @@ def test_who_is_not_signed_in_is_sent_to_the_sign_in(client, new_camera):
 
 
 def test_a_family_without_pictures_says_so(new_camera, new_person):
-    camera = new_camera(family="hama")
+    camera = new_camera(family="other")
     page = signed_in(new_person("ann", camera)).get(address(camera))
     assert "<live-player" not in page.text
     assert "not supported yet" in page.text
