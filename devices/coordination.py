@@ -16,14 +16,18 @@ import redis.asyncio as aioredis
 from django.conf import settings
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import ConnectionError, RedisError
 from redis.retry import Retry
 
 from devices.errors import NoCoordination
 
-# Quick to notice that Redis is away: callers have deadlines of their own and a device command is waiting behind.
+# Quick to notice that Redis is away: callers have deadlines of their own, and people and device commands wait behind.
 _CONNECT_SECONDS = 2.0
-_ANSWER_SECONDS = 5.0
+_ANSWER_SECONDS = 2.0
+_BLOCK_SECONDS = 3.0  # for all of `coordinated`: connecting anew waits for several answers
+# One silent try again, for a connection of the pool that died with the Redis before this one. A Redis that does not
+# answer is not asked twice.
+_TRIED_AGAIN = (ConnectionError,)
 _CONNECTIONS = 32  # per event loop; each is busy for well under a millisecond
 
 _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, aioredis.Redis] = WeakKeyDictionary()
@@ -46,8 +50,7 @@ def shared() -> aioredis.Redis:
             decode_responses=True,
             socket_connect_timeout=_CONNECT_SECONDS,
             socket_timeout=_ANSWER_SECONDS,
-            # One silent try again: a connection of the pool may have died with the Redis before this one.
-            retry=AsyncRetry(NoBackoff(), 1),
+            retry=AsyncRetry(NoBackoff(), 1, supported_errors=_TRIED_AGAIN),
         )
         client = _clients[loop] = aioredis.Redis.from_pool(pool)
     return client
@@ -65,15 +68,17 @@ def _sync_client(url: str) -> redis.Redis:
         decode_responses=True,
         socket_connect_timeout=_CONNECT_SECONDS,
         socket_timeout=_ANSWER_SECONDS,
-        retry=Retry(NoBackoff(), 1),
+        retry=Retry(NoBackoff(), 1, supported_errors=_TRIED_AGAIN),
     )
 
 
 @asynccontextmanager
 async def coordinated(doing: str = "send commands to devices") -> AsyncIterator[aioredis.Redis]:
-    """Redis for a block; its errors become NoCoordination, a sentence that says what cannot be done."""
+    """Redis for a block of a few commands, and nothing else; its errors become NoCoordination, a sentence that says
+    what cannot be done."""
     try:
-        yield shared()
+        async with asyncio.timeout(_BLOCK_SECONDS):
+            yield shared()
     except (RedisError, OSError) as error:
         raise NoCoordination(doing) from error
 

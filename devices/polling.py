@@ -223,13 +223,17 @@ async def look_at_all(devices: Sequence[Device], memories: Mapping[int, Memory])
 
 def remembered(ids: Sequence[int]) -> dict[int, Memory]:
     """What Redis remembers of these devices; nothing when it is away."""
-    if not ids:
-        return {}
     try:
-        with coordinated_sync(_WATCH) as redis:
-            texts = cast(list[str | None], redis.mget([_memory_key(each) for each in ids]))
+        return _recalled(ids)
     except NoCoordination:
         return {}
+
+
+def _recalled(ids: Sequence[int]) -> dict[int, Memory]:
+    if not ids:
+        return {}
+    with coordinated_sync(_WATCH) as redis:
+        texts = cast(list[str | None], redis.mget([_memory_key(each) for each in ids]))
     return {each: Memory(**json.loads(text)) for each, text in zip(ids, texts, strict=True) if text}
 
 
@@ -247,9 +251,13 @@ def _memory_key(device_id: int) -> str:
 
 
 async def look_now(device: Device) -> None:
-    """Look at a device for somebody who waits. Keeps what was found, then raises what went wrong."""
-    memories = await sync_to_async(remembered)([device.pk])
+    """Look at a device for somebody who waits. Keeps what was found, then raises what went wrong.
+
+    Without Redis nothing can be found, which is said at once: what does not answer is not asked again and again."""
+    memories = await sync_to_async(_recalled)([device.pk])
     outcome = await look(device, memories.get(device.pk) or Memory(), identify=True)
+    if isinstance(outcome.error, NoCoordination):
+        raise outcome.error
     await sync_to_async(store)([outcome], memories)
     if outcome.error is not None:
         raise outcome.error
