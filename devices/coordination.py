@@ -24,7 +24,7 @@ from devices.errors import NoCoordination
 # Quick to notice that Redis is away: callers have deadlines of their own, and people and device commands wait behind.
 _CONNECT_SECONDS = 2.0
 _ANSWER_SECONDS = 2.0
-_BLOCK_SECONDS = 3.0  # for all of `coordinated`: connecting anew waits for several answers
+_BLOCK_SECONDS = 3.0  # for all of `coordinated`: of a new connection the library awaits several answers, twice
 # One silent try again, for a connection of the pool that died with the Redis before this one. A Redis that does not
 # answer is not asked twice.
 _TRIED_AGAIN = (ConnectionError,)

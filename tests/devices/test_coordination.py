@@ -53,14 +53,7 @@ def silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Silent]:
     server.close()
 
 
-async def test_a_redis_that_does_not_answer_is_asked_once(silent: Silent) -> None:
-    with pytest.raises(NoCoordination, match="does not answer"):
-        async with coordinated() as redis:
-            await redis.get("anything")
-    assert silent.connections == 1
-
-
-def test_a_redis_that_does_not_answer_is_asked_once_by_threads_too(silent: Silent) -> None:
+def test_a_redis_that_does_not_answer_is_asked_once(silent: Silent) -> None:
     with pytest.raises(NoCoordination, match="does not answer"), coordinated_sync("look") as redis:
         redis.get("anything")
     assert silent.connections == 1
