@@ -12,9 +12,10 @@ const WORDS = {
   connecting: "Connecting…",
   connected: "Connected",
   lost: "Reconnecting…",
+  silent: "The server does not answer…",
   "signed-out": "Signed out",
 };
-const TONES = { connecting: "warn", connected: "good", lost: "bad", "signed-out": "bad" };
+const TONES = { connecting: "warn", connected: "good", lost: "bad", silent: "bad", "signed-out": "bad" };
 
 function part(name) {
   return bar.querySelector(`[data-part="${name}"]`);
@@ -57,10 +58,12 @@ async function ask() {
     if (response.redirected || response.status === 401 || response.status === 403) return signedOut();
     if (!response.ok) return;
     const status = await response.json();
+    if (connectionState() === "connected") showConnection("connected");
     showCameras(status.cameras);
     showProblems(status.problems);
-  } catch {
-    // The socket's state tells that the server is away; the figures stay as they were.
+  } catch (error) {
+    // A server that hangs keeps its sockets open: only that it does not answer tells. The figures stay as they were.
+    if (error.name === "TimeoutError") showConnection("silent");
   }
 }
 

@@ -333,7 +333,7 @@ def test_a_server_that_hangs_is_not_called_connected(visit: Visit, admin: User) 
     state = visit.page.locator("[data-part=connection]")
     expect(state).to_have_text("Connected")
     held = []
-    visit.page.route("**/status/", held.append)  # taken and never answered
+    visit.page.route("**/status/", lambda route: held.append(route))  # taken and never answered
     expect(state).to_have_text("The server does not answer…", timeout=30_000)
     visit.page.unroute("**/status/")
     expect(state).to_have_text("Connected", timeout=30_000)
