@@ -21,6 +21,16 @@ class Unauthorised(DeviceError):
     answers_with = 409
 
 
+class UnreadablePassword(Unauthorised):
+    """We cannot log in, since the password we keep was encrypted with a SECRET_KEY that we do not have."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"The stored password of {name} cannot be read with the present SECRET_KEY: put the key back, or enter the "
+            "password anew."
+        )
+
+
 class Refused(DeviceError):
     """The device understood and said no."""
 

@@ -27,6 +27,7 @@ from typing import Any, TypeVar
 import httpx
 from django.conf import settings
 
+from accounts.secrets import UnreadableSecret
 from devices import cgi, trust
 from devices.cgi import Command, Kind, Request, Values, read_reply
 from devices.errors import (
@@ -38,6 +39,7 @@ from devices.errors import (
     Refused,
     SessionGone,
     Unauthorised,
+    UnreadablePassword,
     WrongAnswer,
 )
 from devices.exchanges import described, ring_key
@@ -187,6 +189,7 @@ class Gateway:
 
     # --- Before -------------------------------------------------------------------------------------------------------
     def _may_be_sent(self, command: Command) -> None:
+        self._password()
         if command.undocumented and not self.legacy:
             raise NotSupported(
                 f"No document tells this form of {command.id}. An administrator can allow it with the option legacy."
@@ -205,8 +208,15 @@ class Gateway:
 
     def _login_mark(self) -> str:
         """Tells credentials apart without telling them: new ones start with a clean record."""
-        text = f"{self.address}\0{self.device.username}\0{self.device.password.reveal()}"
+        text = f"{self.address}\0{self.device.username}\0{self._password()}"
         return hmac.new(settings.SECRET_KEY.encode(), text.encode(), hashlib.sha256).hexdigest()[:16]
+
+    def _password(self) -> str:
+        try:
+            password: str = self.device.password.reveal()
+        except UnreadableSecret:
+            raise UnreadablePassword(self.device.name or str(self.address)) from None
+        return password
 
     def _certificate_check(self) -> Callable[[str], Awaitable[None]] | None:
         if self.address.tls != "pin":
@@ -330,7 +340,7 @@ class Gateway:
         value = authorization(
             login.challenge,
             self.device.username,
-            self.device.password.reveal(),
+            self._password(),
             request.method,
             request.target,
             count=login.count,
@@ -367,7 +377,7 @@ class Gateway:
             noted = described(
                 command,
                 request,
-                password=self.device.password.reveal(),
+                password=self._password(),
                 began=began,
                 milliseconds=round((time.monotonic() - clock) * 1000),
                 status=status,

@@ -12,6 +12,7 @@ import pytest
 import redis
 from django.conf import settings
 
+from accounts.secrets import Secret
 from devices import http as devices_http
 from devices.cgi import Access, BadValue, Command, Kind, Whole
 from devices.errors import (
@@ -49,6 +50,17 @@ def command(**changes: Any) -> Command:
 
 PLAIN = command()
 DIGEST = 'WWW-Authenticate: Digest realm="r", nonce="{}", qop="auth"'
+
+
+async def test_without_the_key_of_its_password_nothing_is_sent_and_the_cure_is_said(scripted: Scripted) -> None:
+    device = unsaved_device(scripted.port, password=Secret.from_stored("of another key"))
+    for taking_turns in (True, False):
+        with pytest.raises(Unauthorised, match="password of Gate cannot be read with the present SECRET_KEY: put"):
+            await Gateway(device).ask(PLAIN, {"n": 3}, taking_turns=taking_turns)
+    with pytest.raises(Unauthorised, match="enter the password anew"):
+        async with Gateway(device).stream(PLAIN, {"n": 3}):
+            pass
+    assert scripted.requests == []
 
 
 async def test_the_request_is_exactly_what_was_meant_and_nothing_more(scripted: Scripted) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import redis
 
+from accounts.secrets import Secret
 from devices import loop, polling, tasks
 from devices.errors import Busy, DeviceError, NoAnswer, NoCoordination, Refused, Unauthorised, WrongAnswer
 from devices.families.base import Health, Identity
@@ -170,6 +171,19 @@ def test_an_error_is_told_and_cleared(gate: Device, redis_client: redis.Redis) -
     assert row.model == "AG-UCK20", "what it told before stays true"
     row = kept(well(row), redis_client)
     assert (row.state, row.last_error) == ("online", "")
+
+
+def test_a_device_whose_password_cannot_be_read_says_so(
+    gate: Device, redis_client: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    Device.objects.update(password=Secret.from_stored("of another key"))
+    row = Device.objects.get()
+    kept(loop.run(polling.look(row, Memory()), 30), redis_client)
+    row.refresh_from_db()
+    assert row.state == State.UNAUTHORISED
+    assert row.last_error.startswith(f"The stored password of {row.name} cannot be read with the present SECRET_KEY")
+    assert row.password.stored == "of another key", "nothing is overwritten"
+    assert "Traceback" not in caplog.text
 
 
 def test_a_look_at_an_old_address_says_nothing_about_the_new_one(gate: Device, redis_client: redis.Redis) -> None:
