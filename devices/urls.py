@@ -1,7 +1,7 @@
 from django.urls import path
 
 from devices.consumers import EventsConsumer
-from devices.pages import adding, device, listing
+from devices.pages import adding, device, history, listing, settings
 
 urlpatterns = [
     path("devices/", listing.device_list, name="list"),
@@ -13,6 +13,20 @@ urlpatterns = [
     path("devices/<int:device>/accept/", device.accept, name="device-accept"),
     path("devices/<int:device>/trust/", device.trust_certificate, name="device-trust"),
     path("devices/<int:device>/delete/", device.delete, name="device-delete"),
+    path("devices/<int:device>/settings/", settings.settings_page, name="device-settings"),
+    path("devices/<int:device>/settings/<str:group>/", settings.settings_page, name="device-settings-group"),
+    path("devices/<int:device>/history/", history.history_page, name="device-history"),
+    path("devices/<int:device>/history/snapshots/", history.take, name="device-snapshot-take"),
+    path("devices/<int:device>/history/snapshots/compare/", history.compare, name="device-snapshot-compare"),
+    path("devices/<int:device>/history/snapshots/<int:snapshot>/", history.snapshot_page, name="device-snapshot"),
+    path(
+        "devices/<int:device>/history/snapshots/<int:snapshot>/restore/",
+        history.restore,
+        name="device-snapshot-restore",
+    ),
+    path(
+        "devices/<int:device>/history/snapshots/<int:snapshot>/delete/", history.delete, name="device-snapshot-delete"
+    ),
     path("demo/add/", adding.add_demo, name="add-demo"),
     path("demo/remove/", adding.remove_demo, name="remove-demo"),
 ]

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest
 
 from accounts.guards import thing_for
 from accounts.policy import Action, may
+from accounts.problems import Problem
 from devices import polling
 from devices.errors import NotSupported
 from devices.families import driver_for
 from devices.families.base import Capability, Driver
 from devices.models import Device
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -25,13 +29,30 @@ class Tab:
     needs: Capability | None = None  # what the device must have
 
 
-TABS = (Tab("Overview", "info", "device", Action.WATCH),)
+TABS = (
+    Tab("Overview", "info", "device", Action.WATCH),
+    Tab("Settings", "sliders-horizontal", "device-settings", Action.CONFIGURE, Capability.SETTINGS),
+    Tab("History", "history", "device-history", Action.WATCH),
+)
 
 
-def device_for(request: HttpRequest, device_id: int, action: Action) -> Device:
-    """The device, if its user may do this with it; with all that its pages show of it."""
+def device_for(request: HttpRequest, device_id: int, action: Action, needs: Capability | None = None) -> Device:
+    """The device, if its user may do this with it and it has what the page is about; with all that its pages show."""
     thing_for(request, Device, action, pk=device_id)
-    return Device.objects.select_related("site").prefetch_related("tags", "cameras").get(pk=device_id)
+    device = Device.objects.select_related("site").prefetch_related("tags", "cameras").get(pk=device_id)
+    if needs is not None:
+        driver = driver_of(device)
+        if driver is None or needs not in driver.capabilities:
+            raise Http404(f"{device.name} has nothing of this kind.")
+    return device
+
+
+async def ask(device: Device, answering: Coroutine[Any, Any, T]) -> T:
+    """Await what talks to a device, unless we switched it off."""
+    if not device.enabled:
+        answering.close()
+        raise Problem(409, f"{device.name} is disabled. Enable it first.")
+    return await answering
 
 
 def driver_of(device: Device) -> Driver | None:

@@ -34,3 +34,8 @@ document.addEventListener("keydown", (event) => {
   const at = tabs.findIndex((tab) => tab.hasAttribute("aria-current"));
   tabs[at + (event.key === "]" ? 1 : -1)]?.click();
 });
+
+// Where the tabs or groups are more than fit, the present one is in sight.
+for (const current of document.querySelectorAll(".subnav [aria-current], .groups [aria-current]")) {
+  current.scrollIntoView({ block: "nearest", inline: "center" });
+}

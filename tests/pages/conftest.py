@@ -14,6 +14,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from accounts.models import Grant, Role, User
 from devices.models import Camera, Device, Site
+from tests.devices.conftest import saved_device, simulator, start_simulator  # noqa: F401  a device that answers
 from vms import health
 
 PASSWORD = "a long enough passphrase"

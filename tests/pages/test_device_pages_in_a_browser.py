@@ -8,10 +8,35 @@ import pytest
 from playwright.sync_api import expect
 
 from accounts.models import User
-from devices.models import Camera, Device
+from devices.models import Camera, Device, Snapshot
 from tests.pages.conftest import Visit
+from tests.pages.test_in_a_browser import both_sizes, check
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+TABS = ["settings/h264/", "settings/network/", "history/"]
+
+
+@both_sizes
+@pytest.mark.parametrize("tab", TABS)
+def test_the_tabs_of_a_device_are_accessible_and_fit(visit: Visit, tab: str, admin: User, saved_device: Device) -> None:
+    Snapshot.objects.create(device=saved_device, kind="manual", values={"basic": {"cam_title": "Hall"}})
+    visit.sign_in(admin)
+    visit.go(f"/devices/{saved_device.pk}/{tab}")
+    expect(visit.page.locator(".skeleton")).to_have_count(0)
+    check(visit, tab)
+
+
+@both_sizes
+def test_a_device_that_does_not_answer_says_so_and_stays_usable(
+    visit: Visit, admin: User, fleet: dict[str, Camera]
+) -> None:
+    device = fleet["Gate B"].device
+    Device.objects.filter(pk=device.pk).update(host="127.0.0.1", port=9)
+    visit.sign_in(admin)
+    visit.go(f"/devices/{device.pk}/settings/ftp/")
+    expect(visit.page.get_by_text("The device did not tell")).to_be_visible()
+    check(visit, "settings of a device that is away")
 
 
 def test_the_list_is_walked_and_opened_by_keyboard(visit: Visit, admin: User, fleet: dict[str, Camera]) -> None:

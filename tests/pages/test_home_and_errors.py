@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import redis
 from django.conf import settings
 from django.db import OperationalError
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import Role, User
+from devices import polling
 from devices.models import Camera, Device
 from vms import pages
 
@@ -51,6 +54,43 @@ def test_a_disabled_device_is_shown_as_such_whatever_its_last_state(as_admin: Cl
     )
     assert tile is not None
     assert "Disabled" in tile.group()
+
+
+def seen(page: str, device: Device) -> str:
+    row = re.search(rf'<tr data-filter-item data-device="{device.pk}">.*?</tr>', page, re.S)
+    assert row is not None
+    return row.group()
+
+
+def test_home_tells_when_each_device_was_last_seen_as_polling_knows_it(
+    as_admin: Client, fleet: dict[str, Camera], redis_client: redis.Redis
+) -> None:
+    device, other = fleet["Parking East"].device, fleet["Corridor"].device
+    Device.objects.filter(pk=device.pk).update(last_seen=datetime(2026, 11, 23, 12, 0, tzinfo=UTC))
+    redis_client.set(f"vms:poll:memory:{device.pk}", json.dumps({"last_seen": "2026-11-24T12:00:07+00:00"}), ex=60)
+    page = text(as_admin.get("/"))
+    assert "2026-11-24 12:00:07" in seen(page, device)
+    assert "2026-11-23" not in page
+    assert "never" in seen(page, other)
+
+
+def test_home_asks_redis_once_for_all_devices(
+    as_admin: Client, fleet: dict[str, Camera], redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    remembered = polling.remembered
+    monkeypatch.setattr(polling, "remembered", lambda ids: asked.append(len(ids)) or remembered(ids))
+    as_admin.get("/")
+    assert asked == [len(fleet)]
+
+
+def test_home_without_redis_tells_what_the_database_knows(
+    as_admin: Client, fleet: dict[str, Camera], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "REDIS_URL", f"unix://{settings.DATA_DIR}/nobody.sock")
+    device = fleet["Parking East"].device
+    Device.objects.filter(pk=device.pk).update(last_seen=datetime(2026, 11, 23, 12, 0, tzinfo=UTC))
+    assert "2026-11-23 12:00:00" in seen(text(as_admin.get("/")), device)
 
 
 def test_an_empty_home_leads_on(client: Client, as_admin: Client, person: Callable[..., User]) -> None:
