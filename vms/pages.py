@@ -22,6 +22,7 @@ from django.views.decorators.http import require_safe
 from accounts.api_base import error_response
 from accounts.guards import page
 from accounts.policy import Action, Policy, Someone, Standing, allowed, may
+from devices import polling
 from devices.models import Camera, Device
 from vms import health
 
@@ -82,10 +83,12 @@ def home(request: HttpRequest) -> HttpResponse:
         .select_related("device__site")
         .order_by("device__site__name", "device__name", "number")
     )
-    devices = Device.objects.visible_to(user).select_related("site").order_by("site__name", "name")
+    devices = list(Device.objects.visible_to(user).select_related("site").order_by("site__name", "name"))
+    memories = polling.remembered([device.pk for device in devices])
     context = {
         "cameras": cameras,
-        "devices": list(devices),
+        "devices": devices,
+        "rows": [(device, polling.last_seen(device, memories.get(device.pk))) for device in devices],
         "demo": any(device.simulated for device in devices),
         "demo_camera": next((camera for camera in cameras if camera.device.simulated), None),
         "may_configure": may(user, Action.CONFIGURE),
