@@ -2,32 +2,56 @@
 
 Rows of ours and a file (`demo.json` in the data directory, mode 0600) that tells the simulators' process what to be.
 The supervisor starts that process while the file is there. The devices are spoken to exactly as real ones are.
+
+A password that cannot be read (SECRET_KEY is another) is left alone: its simulator stays what the file says it is.
 """
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import json
+import logging
 import os
 import secrets
 import socket
+from datetime import UTC
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 
 from accounts.audit import By
 from accounts.problems import Problem
-from devices import fleet, loop
-from devices.cgi import Request, parse_key_values
-from devices.errors import DeviceError
-from devices.http import Address, exchange
+from devices import fleet, loop, trust
+from devices.errors import Busy, DeviceError, NoCoordination
+from devices.families import driver_for
+from devices.gateway import Gateway
 from devices.models import Device, Site
+
+logger = logging.getLogger(__name__)
 
 SITE = "Demo"
 HOST = "127.0.0.1"
 FIRST_PORT, LAST_PORT = 18080, 18979
-NAMES = ("Demo entrance", "Demo yard")
-SEEDS = 255  # a picture tells its seed in eight bits
+FLEET = (
+    ("povcam", "Demo entrance"),
+    ("povcam", "Demo yard"),
+    ("ipro", "Demo recorder"),
+    ("ipcam", "Demo office"),
+    ("hama", "Demo hall"),
+)
+# What a simulator is told besides. All ask for a password, whatever for: only ours takes ours.
+SETTINGS: dict[str, dict[str, Any]] = {
+    "povcam": {"user_auth": True},
+    "ipro": {"user_auth": True, "cameras": 8},
+    "ipcam": {"user_auth": True},
+    "hama": {},
+}
+USERS = {"ipro": "ADMIN"}  # the others: admin
+PASSWORD_LENGTH = {"ipcam": 8}  # the others: 16
+WHO_IS_THERE_SECONDS = 5.0
 
 
 def exists() -> bool:
@@ -38,22 +62,22 @@ def create_demo_fleet(by: By = None) -> list[Device]:
     """Add the demo devices and the file for the simulators."""
     if exists():
         raise Problem(409, "The demo devices are there already.")
-    ports = _free_ports(len(NAMES))
+    ports = _free_ports(len(FLEET))
     with transaction.atomic():
         site, _ = Site.objects.get_or_create(name=SITE)
         devices = [
             fleet.add_device(
                 by,
-                family="povcam",
+                family=family,
                 name=name,
                 host=HOST,
                 port=port,
-                username="admin",
-                password=secrets.token_urlsafe(12),
+                username=USERS.get(family, "admin"),
+                password=secrets.token_urlsafe(16)[: PASSWORD_LENGTH.get(family, 16)],
                 site=site,
                 simulated=True,
             )
-            for name, port in zip(NAMES, ports, strict=True)
+            for (family, name), port in zip(FLEET, ports, strict=True)
         ]
     write_file()
     return devices
@@ -72,12 +96,17 @@ def remove_demo_fleet(by: By = None) -> int:
 def refresh_demo_ports() -> None:
     """Before a start: where a port has been taken by somebody else, pick another; then write the file again.
 
-    A port where our simulator answers is not taken: only the web process started again, not the whole product.
+    A port where our simulator answers is not taken: only the web process started again, not the whole product. Nor is
+    one of which we cannot tell.
     """
-    for device in Device.objects.filter(simulated=True):
-        if not _is_free(device.port) and not _answers_as_ours(device):
-            (port,) = _free_ports(1)
-            fleet.change_device(None, device, {"port": port})
+    occupied = [
+        device
+        for device in Device.objects.filter(simulated=True)
+        if device.password.readable and not _is_free(device.port)
+    ]
+    for device in loop.run(_not_ours(occupied), 2 * WHO_IS_THERE_SECONDS):
+        (port,) = _free_ports(1)
+        fleet.change_device(None, device, {"port": port})
     if exists():
         write_file()
 
@@ -88,19 +117,34 @@ def path() -> Path:
 
 def write_file() -> None:
     """Complete or not at all, and for nobody else to read: it holds the passwords."""
-    entries = [
-        {
-            "family": device.family,
-            "host": device.host,
-            "port": device.port,
-            "user": device.username,
-            "password": device.password.reveal(),
-            "name": device.name,
-            # Its own for good: a serial number that moves on when another device goes would mean it was replaced.
-            "seed": 1 + (device.pk - 1) % SEEDS,
-        }
-        for device in Device.objects.filter(simulated=True).order_by("pk")
-    ]
+    before = _passwords_in_the_file()
+    entries = []
+    for device in Device.objects.filter(simulated=True).order_by("pk"):
+        seed = _seed(device)
+        password = device.password.reveal() if device.password.readable else before.get(seed)
+        if password is None:
+            logger.warning(
+                "the demo device %s is not started: its password cannot be read, because SECRET_KEY has changed. Put "
+                "the earlier key back, or remove the demo devices and add them again",
+                device.name,
+                extra={"device": device.pk},
+            )
+            continue
+        entries.append(
+            {
+                "family": device.family,
+                "host": device.host,
+                "port": device.port,
+                "user": device.username,
+                "password": password,
+                "name": device.name,
+                "seed": seed,
+                **SETTINGS[device.family],
+            }
+        )
+    if not entries:
+        path().unlink(missing_ok=True)
+        return
     draft = path().with_suffix(f".{os.getpid()}.tmp")
     draft.unlink(missing_ok=True)
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -111,14 +155,42 @@ def write_file() -> None:
     draft.replace(path())
 
 
-def _answers_as_ours(device: Device) -> bool:
-    question = exchange(Address("http", device.host, device.port), Request("GET", "/cgi-bin/getinfo?FILE=1"), seconds=2)
+def _passwords_in_the_file() -> dict[int, str]:
+    """By seed; nothing when the file is not there, or is not as we write it."""
     try:
-        answer = loop.run(question, 5)
-    except DeviceError:
+        return {entry["seed"]: entry["password"] for entry in json.loads(path().read_text())["devices"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _seed(device: Device) -> int:
+    """What makes a simulated device one of a kind: its serial number and MAC address come from it.
+
+    Its own for good: a serial number that moves on when another device goes would mean it was replaced. And of this
+    installation alone, so that the simulators of another are never taken for ours: two are not made in the same
+    microsecond. Its lowest eight bits, which a picture shows, tell the devices of a fleet apart.
+    """
+    born = hashlib.sha256(device.created.astimezone(UTC).isoformat().encode()).digest()
+    return int.from_bytes(born[:3], "big") << 8 | device.pk % 256
+
+
+async def _not_ours(devices: list[Device]) -> list[Device]:
+    """Those at whose address somebody else listens."""
+    answers = await asyncio.gather(*map(_is_somebody_elses, devices))
+    return [device for device, somebody_elses in zip(devices, answers, strict=True) if somebody_elses]
+
+
+async def _is_somebody_elses(device: Device) -> bool:
+    """Only our own simulator takes its password and is who it was."""
+    try:
+        async with asyncio.timeout(WHO_IS_THERE_SECONDS):
+            told = await driver_for(device).identify(Gateway(device))
+        trust.check_identity(device, mac=told.mac, serial=told.serial)
+    except (Busy, NoCoordination):
         return False
-    serial = parse_key_values(answer.text).get("SERIAL")
-    return serial is not None and device.serial in (None, serial)
+    except (DeviceError, TimeoutError):
+        return True
+    return False
 
 
 def _free_ports(count: int) -> list[int]:

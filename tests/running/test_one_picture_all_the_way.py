@@ -112,15 +112,18 @@ def page(chromium: Browser) -> Iterator[Page]:
     context.close()
 
 
-def test_polling_tells_what_the_recorder_is(
+def test_polling_tells_what_the_devices_are(
     product: Product, headers: dict[str, str], cameras: list[dict[str, Any]]
 ) -> None:
-    for device in api(product, headers, "devices")["results"]:
-        assert device["family"] == "povcam"
-        assert device["model"]
-        assert device["serial"]
-        assert device["firmware"]
+    devices = api(product, headers, "devices")["results"]
+    assert {device["family"] for device in devices} == {"povcam", "ipro", "ipcam", "hama"}
+    assert len(cameras) == 2 + 8 + 1 + 1
+    for device in devices:
         assert "password" not in device
+        if device["family"] == "povcam":
+            assert device["model"]
+            assert device["serial"]
+            assert device["firmware"]
 
 
 @pytest.mark.browser

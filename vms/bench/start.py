@@ -91,7 +91,8 @@ def simulated_port(product: Product) -> int:
 def open_sockets(product: Product) -> list[ClientConnection]:
     token = product.manage("apitoken", "admin").stdout.strip()
     headers = {"Authorization": f"Bearer {token}"}
-    cameras = httpx.get(f"{product.url}/api/v1/cameras", headers=headers, timeout=10).json()["results"]
+    found = httpx.get(f"{product.url}/api/v1/cameras", headers=headers, timeout=10).json()["results"]
+    cameras = [camera for camera in found if any(stream["codec"] == "h264" for stream in camera["streams"])]
     base = product.url.replace("http", "ws", 1)
     paths = ["/ws/events/"] * 5 + [f"/ws/live/{camera['id']}/?codecs=avc1" for camera in cameras for _ in range(3)]
     sockets = [connect(base + path, additional_headers=headers, max_size=None) for path in paths]
