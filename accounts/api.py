@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Literal, cast
 
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from django.shortcuts import get_object_or_404
 from ninja import Query, Router, Schema
 from pydantic import ConfigDict, Field, model_validator
 
 from accounts import audit, signin, tokens, users
 from accounts.api_base import Body, Bool, Int, Moment, Page, Paging, Problem, left_out, paged
 from accounts.grants import GrantSpec
-from accounts.guards import endpoint
+from accounts.guards import endpoint, one_of
 from accounts.models import ApiToken, AuditEntry, Role, User
 from accounts.policy import Action, Standing, may, role_of
 
@@ -97,24 +95,32 @@ class UserBody(Body):
     full_name: str = Field("", max_length=100)
     role: Role = Role.VIEWER
     enabled: Bool = True
-    must_change_password: Bool = Field(False, description="Let the user choose another password at the first sign-in.")
+    must_change_password: Bool = Field(
+        False,
+        description="Whether this password opens nothing in a browser but the page that chooses another. Left out it"
+        " is false: the program answers for the password it sets. (A user added on a page must always choose another.)",
+    )
     grants: list[GrantBody] = Field([], max_length=5000)
 
 
 class UserPatch(Body):
     username: str = left_out(max_length=64)
     password: str = left_out(
-        max_length=1000, description="A new password; the user must then choose another, unless told otherwise."
+        max_length=1000,
+        description="A new password. The user must choose another, unless must_change_password is false beside it.",
     )
     full_name: str = left_out(max_length=100)
     role: Role = left_out()
     enabled: Bool = left_out()
-    must_change_password: Bool = left_out()
+    must_change_password: Bool = left_out(
+        description="Whether the password opens nothing in a browser but the page that chooses another. "
+        "Left out beside a new password it becomes true."
+    )
     grants: list[GrantBody] = left_out(max_length=5000)
 
 
 def _some_user(user_id: int) -> User:
-    return get_object_or_404(User, pk=user_id)
+    return one_of(User.objects.all(), pk=user_id)
 
 
 @router.get("users", response=Page[UserOut], exclude_unset=True, tags=["users"])
@@ -204,7 +210,10 @@ def read_me(request: HttpRequest) -> dict[str, Any]:
 @router.post("me/password", response={204: None}, tags=["me"])
 @endpoint(Standing.NEW_PASSWORD)
 def change_my_password(request: HttpRequest, body: PasswordBody) -> None:
-    """Choose a new password. The session it is done in goes on, the user's other sessions end; tokens stay."""
+    """Choose a new password, in a browser's session: with a token it is refused (403).
+
+    The session it is done in goes on, the user's other sessions end; tokens stay.
+    """
     users.change_own_password(request, body.current, body.new)
 
 
@@ -220,7 +229,11 @@ class TokenOut(Schema):
     username: str
     role: Role
     prefix: str = Field(description="How the token begins.")
-    grants: list[GrantOut] = Field(description="What it is narrowed to; without any, to what its user may reach.")
+    narrowed: bool = Field(description="Whether it is limited to its grants; if not, it reaches what its user reaches.")
+    grants: list[GrantOut] = Field(
+        description="What it is narrowed to. Grants go with their site or camera: a narrowed token left without any "
+        "reaches nothing."
+    )
     created: Moment
     expires: Moment | None
     last_used: Moment | None
@@ -234,7 +247,9 @@ class TokenBody(Body):
     name: str = Field(min_length=1, max_length=100)
     role: Role = left_out(description="At most the user's own, which it is when left out.")
     expires: Moment | None = None
-    grants: list[GrantBody] = Field([], max_length=5000)
+    grants: list[GrantBody] = Field(
+        [], max_length=5000, description="What to narrow it to; without any it reaches what its user reaches."
+    )
     user: Int = left_out(description="For whom; only who manages users may name somebody else.")
 
 
@@ -246,6 +261,7 @@ def _token_out(token: ApiToken) -> dict[str, Any]:
         "username": token.user.username,
         "role": token.role,
         "prefix": token.prefix,
+        "narrowed": token.narrowed,
         "grants": _grants_out(token),
         "created": token.created,
         "expires": token.expires,
@@ -253,17 +269,11 @@ def _token_out(token: ApiToken) -> dict[str, Any]:
     }
 
 
-def _tokens_for(user: User) -> QuerySet[ApiToken]:
-    """One's own; for who manages users, everybody's."""
-    found = ApiToken.objects.select_related("user").prefetch_related("grants")
-    return found if may(user, Action.MANAGE_USERS) else found.filter(user=user)
-
-
 @router.get("tokens", response=Page[TokenOut], exclude_unset=True, tags=["tokens"])
 @endpoint(Standing.SIGNED_IN)
 def list_tokens(request: HttpRequest, paging: Query[Paging]) -> dict[str, Any]:
-    """One's own tokens; for who manages users, everybody's."""
-    return paged(_tokens_for(_me(request)), paging, _token_out)
+    """One's own tokens; for who manages users, everybody's. With a token: itself, and those that can do no more."""
+    return paged(tokens.manageable_by(_me(request)), paging, _token_out)
 
 
 @router.post("tokens", response={201: NewTokenOut}, exclude_unset=True, tags=["tokens"])
@@ -287,7 +297,7 @@ def create_token(request: HttpRequest, body: TokenBody) -> dict[str, Any]:
 @router.delete("tokens/{int:token_id}", response={204: None}, tags=["tokens"])
 @endpoint(Standing.SIGNED_IN)
 def delete_token(request: HttpRequest, token_id: int) -> None:
-    tokens.delete(request, get_object_or_404(_tokens_for(_me(request)), pk=token_id))
+    tokens.delete(request, one_of(tokens.manageable_by(_me(request)), pk=token_id))
 
 
 # --- Audit ------------------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseForbidden
 from django.middleware.csrf import CsrfViewMiddleware
 from django.shortcuts import resolve_url
@@ -204,15 +204,21 @@ def machine(policy: Policy) -> Callable[[V], V]:
 
 
 # --- Things -----------------------------------------------------------------------------------------------------------
+def one_of(rows: QuerySet[M], **lookup: Any) -> M:
+    """The one row among those that the caller may see; Http404, with a sentence for people, if it is not there."""
+    found = rows.filter(**lookup).first()
+    if found is None:
+        raise Http404(f"There is no such {rows.model._meta.verbose_name}, or you may not see it.")
+    return found
+
+
 def thing_for(request: HttpRequest, model: type[M], action: Action, **lookup: Any) -> M:
     """The one thing a view is about, if its user may do this with it.
 
     What they may not see does not exist for them (Http404); what they see but may not touch is refused with a sentence.
     """
     rows: Reachable = model._default_manager  # type: ignore[assignment]
-    thing = rows.visible_to(request.user).filter(**lookup).first()
-    if thing is None:
-        raise Http404(f"There is no such {model._meta.verbose_name}.")
+    thing = one_of(rows.visible_to(request.user), **lookup)
     if not may(request.user, action, thing):
         _note_refusal(request, action, thing)
         raise PermissionDenied(why_not(request.user, action, thing))

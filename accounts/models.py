@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar, NoReturn
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
@@ -53,6 +53,8 @@ class User(AbstractBaseUser):
     # The short welcome is shown until it is closed once.
     welcomed = models.BooleanField(default=False)
     created = models.DateTimeField(default=timezone.now)
+    # How often all sessions of this user were ended at once. A session proves that it began after the last time.
+    sessions_ended = models.PositiveIntegerField(default=0)
 
     USERNAME_FIELD = "username"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
@@ -68,21 +70,36 @@ class User(AbstractBaseUser):
     def __str__(self) -> str:
         return self.username
 
+    def get_session_auth_hash(self) -> str:
+        return self._of_this_count(super().get_session_auth_hash())
+
+    def get_session_auth_fallback_hash(self) -> Iterator[str]:
+        return map(self._of_this_count, super().get_session_auth_fallback_hash())
+
+    def _of_this_count(self, proof: str) -> str:
+        return f"{proof}:{self.sessions_ended}" if self.sessions_ended else proof
+
 
 class ApiToken(models.Model):
-    """A key for programs. Only its SHA-256 is kept; `prefix` (its first characters) lets people tell tokens apart."""
+    """A key for programs. Only its SHA-256 is kept; `prefix` (its first characters) lets people tell tokens apart.
+
+    Whether it is narrowed is kept apart from the grants it is narrowed to: these go away together with the sites and
+    cameras they are about, and the token must not reach more for that.
+    """
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="tokens")
     name = models.CharField(max_length=100)
     role = models.CharField(max_length=10, choices=Role.choices, default=Role.VIEWER)
     prefix = models.CharField(max_length=12)
     digest = models.CharField(max_length=64, unique=True)
+    narrowed = models.BooleanField(default=False)
     created = models.DateTimeField(default=timezone.now)
     expires = models.DateTimeField(null=True, blank=True)
     last_used = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ("-created",)
+        verbose_name = "token"
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"

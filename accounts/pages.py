@@ -9,9 +9,9 @@ from asgiref.sync import sync_to_async
 from django import forms
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db.models import Count, QuerySet
+from django.db.models import Count
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -30,7 +30,7 @@ from accounts.forms import (
     places_from,
 )
 from accounts.grants import grants_of
-from accounts.guards import page
+from accounts.guards import one_of, page
 from accounts.models import ApiToken, AuditEntry, Role, User
 from accounts.policy import Action, Standing, may
 from accounts.problems import Problem
@@ -138,7 +138,9 @@ def _reach_in_words(holder: User | ApiToken) -> str:
         "camera": sum(grant.camera_id is not None for grant in grants),
     }
     words = [f"{count} {name}{'' if count == 1 else 's'}" for name, count in counts.items() if count]
-    return ", ".join(words) or ("Nothing" if isinstance(holder, User) else "All its user reaches")
+    if isinstance(holder, ApiToken) and not words:
+        return "Nothing: what it was narrowed to is gone" if holder.narrowed else "All its user reaches"
+    return ", ".join(words) or "Nothing"
 
 
 @page(Action.MANAGE_USERS)
@@ -171,7 +173,7 @@ def user_add(request: HttpRequest) -> HttpResponse:
 @page(Action.MANAGE_USERS)
 @require_http_methods(["GET", "HEAD", "POST"])
 def user_edit(request: HttpRequest, user: int) -> HttpResponse:
-    edited = get_object_or_404(User, pk=user)
+    edited = one_of(User.objects.all(), pk=user)
     if request.method != "POST":
         return _user_form(request, _filled(request, edited), edited)
     form = EditUser(request.POST, myself=edited == me(request))
@@ -234,28 +236,30 @@ def _refused(request: HttpRequest, edited: User, problem: Problem) -> HttpRespon
 @page(Action.MANAGE_USERS)
 @require_POST
 def user_disable(request: HttpRequest, user: int) -> HttpResponse:
-    edited = get_object_or_404(User, pk=user)
+    edited = one_of(User.objects.all(), pk=user)
     try:
         users.update_user(request, edited, is_active=False)
     except Problem as problem:
         return _refused(request, edited, problem)
-    messages.success(request, f"{edited} is disabled: what they have open closes within seconds.")
+    messages.success(
+        request, f"{edited} is disabled and signed out everywhere; their API tokens do not work meanwhile."
+    )
     return redirect("accounts:user", edited.pk)
 
 
 @page(Action.MANAGE_USERS)
 @require_POST
 def user_enable(request: HttpRequest, user: int) -> HttpResponse:
-    edited = get_object_or_404(User, pk=user)
+    edited = one_of(User.objects.all(), pk=user)
     users.update_user(request, edited, is_active=True)
-    messages.success(request, f"{edited} can sign in again.")
+    messages.success(request, f"{edited} can sign in again, and their API tokens work again.")
     return redirect("accounts:user", edited.pk)
 
 
 @page(Action.MANAGE_USERS)
 @require_POST
 def user_unlock(request: HttpRequest, user: int) -> HttpResponse:
-    edited = get_object_or_404(User, pk=user)
+    edited = one_of(User.objects.all(), pk=user)
     signin.unlock(request, edited)
     messages.success(request, f"{edited} may try to sign in again.")
     return redirect("accounts:user", edited.pk)
@@ -264,7 +268,7 @@ def user_unlock(request: HttpRequest, user: int) -> HttpResponse:
 @page(Action.MANAGE_USERS)
 @require_POST
 def user_delete(request: HttpRequest, user: int) -> HttpResponse:
-    edited = get_object_or_404(User, pk=user)
+    edited = one_of(User.objects.all(), pk=user)
     try:
         if request.POST.get("confirm", "").strip() != edited.username:
             raise Problem(400, f"Nothing was deleted: type {edited.username} to confirm.")
@@ -276,12 +280,6 @@ def user_delete(request: HttpRequest, user: int) -> HttpResponse:
 
 
 # --- Tokens -----------------------------------------------------------------------------------------------------------
-def _tokens_within(request: HttpRequest) -> QuerySet[ApiToken]:
-    """One's own; who manages users sees everybody's."""
-    found = ApiToken.objects.select_related("user").prefetch_related("grants")
-    return found if may(me(request), Action.MANAGE_USERS) else found.filter(user=me(request))
-
-
 @page(Standing.SIGNED_IN)
 @require_http_methods(["GET", "HEAD", "POST"])
 def token_list(request: HttpRequest) -> HttpResponse:
@@ -314,7 +312,7 @@ def token_list(request: HttpRequest) -> HttpResponse:
         "plain": plain,
         "rows": [
             {"token": token, "reach": _reach_in_words(token), "expired": token.expires and token.expires <= now}
-            for token in _tokens_within(request)
+            for token in tokens.manageable_by(user)
         ],
         "sees_all": may(user, Action.MANAGE_USERS),
         "sites": places_for(user),
@@ -326,7 +324,7 @@ def token_list(request: HttpRequest) -> HttpResponse:
 @page(Standing.SIGNED_IN)
 @require_POST
 def token_revoke(request: HttpRequest, token: int) -> HttpResponse:
-    revoked = get_object_or_404(_tokens_within(request), pk=token)
+    revoked = one_of(tokens.manageable_by(me(request)), pk=token)
     tokens.delete(request, revoked)
     messages.success(request, f"{revoked.name} does not work any more.")
     return redirect("accounts:tokens")

@@ -1,5 +1,10 @@
-"""Proving who one is by a password, with failures counted per user name and address (django-axes): five, and that pair
-waits a quarter of an hour.
+"""Proving who one is by a password, with failures counted by django-axes.
+
+Five for a user name from an address, and that pair waits a quarter of an hour. Thirty from an address whatever the
+names, and that address waits until fewer than thirty lie within the last quarter of an hour.
+
+The audit has each failure that was counted and each lock-out, but no attempt made while locked out: whoever goes on
+trying must not fill it.
 
 Nothing in the answer, and as far as we can help it nothing in its timing, tells whether a user name exists: Django
 hashes the password for unknown names too.
@@ -26,12 +31,13 @@ from accounts.requests import client_address
 
 LONGEST_NAME = 64
 LONGEST_PASSWORD = 1000
+MOST_FAILURES_OF_ADDRESS = 30  # over all names: more than an office of people behind one address mistypes
 WRONG = "The user name or the password is wrong."
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a password proved nothing. With `retry_after` (seconds) the pair is locked out: answer 429."""
+    """Why a password proved nothing. With `retry_after` (seconds) it is locked out: answer 429."""
 
     sentence: str
     retry_after: int | None = None
@@ -52,16 +58,16 @@ def prove(request: HttpRequest, username: str, password: str, action: str) -> Us
     if not name or len(name) > LONGEST_NAME or len(password) > LONGEST_PASSWORD or "\x00" in name + password:
         return Refusal(WRONG)
     bare = _bare(request)
-    if not AxesProxyHandler.is_allowed(bare, {"username": name}):
-        audit.record(typed, action, result="refused", reason="locked out")
-        return _locked_out(name, typed.address)
+    if locked_out := _locked_out(bare, name, typed.address):
+        return locked_out
     user = authenticate(bare, username=name, password=password)
     if user is None:
         audit.record(typed, action, result="failed")
-        if AxesProxyHandler.is_allowed(bare, {"username": name}):
+        locked_out = _locked_out(bare, name, typed.address)
+        if locked_out is None:
             return Refusal(WRONG)
-        audit.record(typed, "lock out", result="refused")
-        return _locked_out(name, typed.address)
+        audit.record(typed, "lock out", result="refused", told=locked_out.sentence)
+        return locked_out
     assert isinstance(user, User)
     return user
 
@@ -75,16 +81,37 @@ def _bare(request: HttpRequest) -> HttpRequest:
     return bare
 
 
-def _locked_out(name: str, address: str) -> Refusal:
-    until = max((each.until for each in lockouts(name) if each.address == address), default=None)
-    seconds = math.ceil((until - timezone.now()).total_seconds()) if until else int(_cool_off().total_seconds())
-    seconds = max(1, seconds)
-    minutes = math.ceil(seconds / 60)
-    return Refusal(
-        "Too many failed attempts for this user from this address. "
-        f"Try again in {minutes} {'minute' if minutes == 1 else 'minutes'}, or ask an administrator.",
-        retry_after=seconds,
+def _locked_out(bare: HttpRequest, name: str, address: str) -> Refusal | None:
+    of_address = _address_locked_until(address)
+    if of_address is not None:
+        return _wait("Too many failed attempts from this address. Try again in {}.", of_address)
+    if AxesProxyHandler.is_allowed(bare, {"username": name}):
+        return None
+    of_pair = max(
+        (each.until for each in lockouts(name) if each.address == address), default=timezone.now() + _cool_off()
     )
+    return _wait(
+        "Too many failed attempts for this user from this address. Try again in {}, or ask an administrator.", of_pair
+    )
+
+
+def _wait(sentence: str, until: datetime) -> Refusal:
+    seconds = max(1, math.ceil((until - timezone.now()).total_seconds()))
+    minutes = math.ceil(seconds / 60)
+    return Refusal(sentence.format(f"{minutes} {'minute' if minutes == 1 else 'minutes'}"), retry_after=seconds)
+
+
+def _address_locked_until(address: str) -> datetime | None:
+    """When this address may try again, if it has failed too often over all names."""
+    recent = AccessAttempt.objects.filter(ip_address=address, attempt_time__gt=timezone.now() - _cool_off())
+    failures = 0
+    latest: datetime
+    newest = recent.order_by("-attempt_time").values_list("failures_since_start", "attempt_time")
+    for count, latest in newest[:MOST_FAILURES_OF_ADDRESS]:  # each counts for one at least
+        failures += count
+        if failures >= MOST_FAILURES_OF_ADDRESS:
+            return latest + _cool_off()
+    return None
 
 
 def _cool_off() -> timedelta:

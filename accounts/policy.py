@@ -94,14 +94,12 @@ def _reach(grants: models.QuerySet[Grant]) -> Reach:
 
 
 def reaches(user: Someone) -> list[Reach]:
-    """All the reaches a thing must be within: the user's, and the token's where it has grants of its own."""
+    """All the reaches a thing must be within: the user's, and the token's where it is narrowed."""
     if not isinstance(user, User) or not user.is_active:
         return [Reach(False, frozenset(), frozenset())]
     found = [_reach(Grant.objects.filter(user=user))]
-    if user.acting_token is not None:
-        narrowed = Grant.objects.filter(token=user.acting_token)
-        if narrowed.exists():
-            found.append(_reach(narrowed))
+    if user.acting_token is not None and user.acting_token.narrowed:
+        found.append(_reach(Grant.objects.filter(token=user.acting_token)))
     return found
 
 

@@ -117,6 +117,7 @@ def update_user(
 ) -> User:
     """Change what is given and leave the rest.
 
+    Disabling ends the user's sessions for good; tokens do not work meanwhile, and do again once the user is enabled.
     A password set here was chosen by somebody else than its user, who must therefore choose another at the next
     sign-in, unless told otherwise.
     """
@@ -141,6 +142,8 @@ def update_user(
             if value is not None and value != getattr(user, name):
                 changed[name] = [getattr(user, name), value]
                 setattr(user, name, value)
+        if "is_active" in changed and not user.is_active:
+            user.sessions_ended += 1
         _checked_fields(user)
         if password is not None:
             _check_password(password, user)
@@ -160,10 +163,6 @@ def update_user(
     return user
 
 
-def set_grants(by: audit.By, user: User, grants: Iterable[GrantSpec]) -> None:
-    update_user(by, user, grants=grants)
-
-
 def delete_user(by: audit.By, user: User) -> None:
     with _guarding_administrators():
         audit.record(by, "delete user", user)
@@ -174,6 +173,9 @@ def change_own_password(request: HttpRequest, current: str, new: str) -> None:
     """The user's own choice: this session goes on, all others end."""
     user = request.user
     assert isinstance(user, User)
+    if user.acting_token is not None:
+        audit.record(request, "change password", user, result="refused")
+        raise Problem(403, "A token cannot change its user's password. Sign in with a browser and change it there.")
     proof = prove(request, user.username, current, "change password")
     if isinstance(proof, Refusal):
         if proof.retry_after:
@@ -187,8 +189,7 @@ def change_own_password(request: HttpRequest, current: str, new: str) -> None:
         user.must_change_password = False
         user.save(update_fields=["password", "must_change_password"])
         audit.record(request, "change password", user)
-    if user.acting_token is None:
-        update_session_auth_hash(request, user)
+    update_session_auth_hash(request, user)
     forget_one_time_password(user)
 
 

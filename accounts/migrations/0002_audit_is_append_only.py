@@ -2,7 +2,7 @@
 
 SQLite rebuilds a table for most alterations and loses its triggers: a later migration that alters the audit's table
 must set the trigger up again (a test notices when it is missing). Removing stays possible, for the retention of
-accounts.audit.forget_before.
+accounts.audit.forget_before and for Django's `flush`, which on SQLite empties every table with DELETE.
 """
 
 from django.db import migrations

@@ -8,6 +8,8 @@ import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.utils import timezone
 
+from accounts import tokens
+from accounts.grants import GrantSpec
 from accounts.models import ApiToken, Grant, Role, User
 from accounts.policy import NEEDS_EVERYTHING, Action, Standing, allowed, may, those_allowed, why_not
 from devices.models import Camera, Device, Site
@@ -106,18 +108,19 @@ def _with_token(user: User, role: Role, **fields: object) -> User:
     return user
 
 
-@pytest.mark.parametrize(("users", "tokens", "action"), list(product(Role, Role, Action)))
+@pytest.mark.parametrize(("of_user", "of_token", "action"), list(product(Role, Role, Action)))
 def test_a_token_has_the_lower_of_both_roles(
-    new_user: Callable[..., User], users: Role, tokens: Role, action: Action
+    new_user: Callable[..., User], of_user: Role, of_token: Role, action: Action
 ) -> None:
-    user = _with_token(new_user("ann", users, everything=True), tokens)
-    assert may(user, action) == (action in POWER[users] & POWER[tokens])
+    user = _with_token(new_user("ann", of_user, everything=True), of_token)
+    assert may(user, action) == (action in POWER[of_user] & POWER[of_token])
 
 
 def test_a_tokens_grants_narrow_its_users(new_user: Callable[..., User], new_camera: Callable[..., Camera]) -> None:
     gate, yard, other = new_camera("Gate"), new_camera("Yard"), new_camera("Other")
     user = _with_token(new_user("ann", Role.ADMIN, cameras=(gate, yard)), Role.ADMIN)
     assert set(Camera.objects.visible_to(user)) == {gate, yard}
+    user = _with_token(user, Role.VIEWER, narrowed=True)
     Grant.objects.create(token=user.acting_token, camera=yard)
     Grant.objects.create(token=user.acting_token, camera=other)
     assert set(Camera.objects.visible_to(user)) == {yard}, "a token cannot reach what its user cannot"
@@ -128,8 +131,30 @@ def test_a_narrowed_token_of_an_administrator_does_not_manage_users(
 ) -> None:
     user = _with_token(new_user("ann", Role.ADMIN, everything=True), Role.ADMIN)
     assert may(user, Action.MANAGE_USERS)
+    user = _with_token(user, Role.OPERATOR, narrowed=True)
     Grant.objects.create(token=user.acting_token, camera=new_camera())
     assert not may(user, Action.MANAGE_USERS)
+
+
+@pytest.mark.parametrize("narrowed_to", ["camera", "site"])
+def test_a_narrowed_token_reaches_nothing_once_that_is_gone(
+    new_user: Callable[..., User], new_camera: Callable[..., Camera], narrowed_to: str
+) -> None:
+    gate, yard = new_camera("Gate"), new_camera("Yard")
+    admin = new_user("ann", Role.ADMIN, everything=True)
+    spec = GrantSpec(camera_id=gate.pk) if narrowed_to == "camera" else GrantSpec(site_id=gate.device.site_id)
+    _, plain = tokens.create(admin, admin, name="narrow", grants=[spec])
+    gate.device.delete()
+    Site.objects.get(name="Site of Gate").delete()
+    acting = tokens.user_of(plain)
+    assert acting is not None
+    assert not Camera.objects.visible_to(acting).exists()
+    assert not may(acting, Action.WATCH, yard)
+    assert not may(acting, Action.MANAGE_USERS)
+    tokens.create(acting, acting, name="from it")
+    made = User.objects.get(pk=admin.pk)
+    made.acting_token = ApiToken.objects.get(name="from it")
+    assert not Camera.objects.visible_to(made).exists(), "nor does a token that it makes reach more"
 
 
 def test_an_expired_token_opens_nothing(new_user: Callable[..., User]) -> None:

@@ -86,7 +86,7 @@ def test_five_failures_lock_out_this_user_from_this_address(new_user: Callable[.
     assert _try(client, "ann", PASSWORD, "10.0.0.2") == (200, "welcome")
     assert _try(client, "bob", PASSWORD) == (200, "welcome")
     actions = list(AuditEntry.objects.order_by("pk").values_list("action", "result"))
-    assert actions[4:7] == [("sign in", "failed"), ("lock out", "refused"), ("sign in", "refused")]
+    assert actions[4:7] == [("sign in", "failed"), ("lock out", "refused"), ("sign in", "ok")]
 
 
 def test_nothing_that_was_typed_is_kept_with_the_count(new_user: Callable[..., User], client: Client) -> None:
@@ -125,6 +125,54 @@ def test_trying_on_does_not_lengthen_a_lock_out(new_user: Callable[..., User], c
     for _ in range(3):
         _try(client, "ann", "wrong")
     assert signin.lockouts("ann") == before
+
+
+def test_many_failures_lock_out_an_address_whatever_the_names(new_user: Callable[..., User], client: Client) -> None:
+    new_user("ann")
+    for n in range(29):
+        assert _try(Client(), f"user{n}", "wrong")[0] == 200
+    assert _try(Client(), "ann", PASSWORD) == (200, "welcome"), "a success in between changes nothing"
+    status, sentence = _try(client, "user29", "wrong")
+    assert status == 429
+    assert "from this address" in sentence
+    assert "15 minutes" in sentence
+    for name, password in (("ann", PASSWORD), ("nobody", "x"), ("user0", "wrong")):
+        assert _try(client, name, password) == (429, sentence), "neither a user nor a stranger"
+    assert _try(client, "ann", PASSWORD, "10.0.0.2") == (200, "welcome")
+
+
+def test_few_failures_of_many_people_behind_one_address_do_not_lock_it(
+    new_user: Callable[..., User], client: Client
+) -> None:
+    new_user("ann")
+    for n in range(28):
+        _try(Client(), f"user{n}", "wrong")
+    AccessAttempt.objects.update(attempt_time=timezone.now() - timedelta(minutes=16))
+    for n in range(28):
+        _try(Client(), f"user{n}", "wrong")
+    assert _try(client, "ann", PASSWORD) == (200, "welcome")
+
+
+def test_a_locked_address_says_when_it_may_try_again(new_user: Callable[..., User], client: Client) -> None:
+    new_user("ann")
+    for n in range(30):
+        _try(Client(), f"user{n}", "wrong")
+    now = timezone.now()
+    AccessAttempt.objects.update(attempt_time=now - timedelta(minutes=3))
+    AccessAttempt.objects.filter(username="user7").update(attempt_time=now - timedelta(minutes=10))
+    answer = client.post("/sign-in/", {"username": "ann", "password": PASSWORD}, REMOTE_ADDR="10.0.0.1")
+    assert answer.status_code == 429
+    assert 290 <= int(answer.headers["Retry-After"]) <= 300
+    AccessAttempt.objects.filter(username="user7").update(attempt_time=now - timedelta(minutes=16))
+    assert _try(client, "ann", PASSWORD) == (200, "welcome")
+
+
+@pytest.mark.parametrize("names", ["one", "many"])
+def test_who_goes_on_trying_does_not_fill_the_audit(db: None, names: str) -> None:
+    for n in range(60):
+        _try(Client(), "ann" if names == "one" else f"user{n}", "wrong")
+    assert AuditEntry.objects.filter(action="lock out").count() == 1
+    assert AuditEntry.objects.count() == (6 if names == "one" else 31)
 
 
 def test_an_administrator_lifts_a_lock_out(admin: User, new_user: Callable[..., User], client: Client) -> None:

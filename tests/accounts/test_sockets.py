@@ -293,6 +293,7 @@ def _expire_token(user: User) -> None:
 
 def _narrow_token(user: User) -> None:
     other = Camera.objects.create(device=Camera.objects.get().device, number=7, name="Other")
+    ApiToken.objects.update(narrowed=True)
     Grant.objects.create(token=ApiToken.objects.get(), camera=other)
 
 

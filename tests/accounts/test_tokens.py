@@ -1,11 +1,16 @@
 """The life of an API token."""
 
+import threading
 from collections.abc import Callable
 from datetime import timedelta
+from importlib import import_module
 from io import StringIO
 
 import pytest
+from django.apps import apps
 from django.core.management import CommandError, call_command
+from django.db import connection, transaction
+from django.test import Client
 from django.utils import timezone
 
 from accounts import tokens
@@ -70,6 +75,69 @@ def test_its_use_is_noted_at_most_once_a_minute(admin: User, django_assert_num_q
     ApiToken.objects.filter(pk=token.pk).update(last_used=noted - timedelta(minutes=2))
     tokens.find(plain)
     assert ApiToken.objects.get(pk=token.pk).last_used > noted - timedelta(minutes=1)
+
+
+def test_the_page_says_that_a_token_reaches_nothing_any_more(
+    admin: User, new_camera: Callable[..., Camera], client: Client
+) -> None:
+    camera = new_camera("Gate")
+    tokens.create(admin, admin, name="narrow", grants=[GrantSpec(camera_id=camera.pk)])
+    client.force_login(admin)
+    assert "1 camera" in client.get("/tokens/").content.decode()
+    camera.delete()
+    assert "Nothing: what it was narrowed to is gone" in client.get("/tokens/").content.decode()
+
+
+def test_tokens_with_grants_from_before_become_narrowed(admin: User, new_camera: Callable[..., Camera]) -> None:
+    narrow, _ = tokens.create(admin, admin, name="narrow", grants=[GrantSpec(camera_id=new_camera().pk)])
+    wide, _ = tokens.create(admin, admin, name="wide")
+    ApiToken.objects.update(narrowed=False)
+    migration = import_module("accounts.migrations.0003_narrowed_tokens_and_ended_sessions")
+    migration.narrow_those_with_grants(apps, None)
+    assert ApiToken.objects.get(pk=narrow.pk).narrowed
+    assert not ApiToken.objects.get(pk=wide.pk).narrowed
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_locked_database_keeps_no_program_waiting(admin: User) -> None:
+    token, plain = tokens.create(admin, admin, name="robot")
+    holding, done, let_go = threading.Event(), threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            list(ApiToken.objects.select_for_update())
+            holding.set()
+            done.wait(15)
+        let_go.set()
+        connection.close()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    try:
+        assert holding.wait(10)
+        found = tokens.find(plain)
+        waited = let_go.is_set()
+    finally:
+        done.set()
+        holder.join(20)
+    assert found == token
+    assert not waited
+    assert ApiToken.objects.get(pk=token.pk).last_used is None, "it is noted at the next use"
+    tokens.find(plain)
+    assert ApiToken.objects.get(pk=token.pk).last_used is not None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_other_writes_wait_as_long_as_ever_after_a_use_was_noted(admin: User) -> None:
+    def deadline() -> object:
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA busy_timeout" if connection.vendor == "sqlite" else "SHOW lock_timeout")
+            return cursor.fetchone()
+
+    _, plain = tokens.create(admin, admin, name="robot")
+    before = deadline()
+    tokens.find(plain)
+    assert deadline() == before
 
 
 def test_a_token_has_its_users_role_unless_told_a_lower_one(new_user: Callable[..., User]) -> None:

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 from django.db import connection
+from django.test import Client
 from pytest_django.fixtures import Settings
 
-from accounts import users
+from accounts import tokens, users
 from accounts.grants import EVERYTHING, GrantSpec, grants_of
 from accounts.models import AuditEntry, Role, User
 from accounts.problems import LastAdministrator, Problem
+from accounts.sockets import _users_of_sessions
 from devices.models import Camera
 from tests.accounts.people import PASSWORD
 
@@ -74,7 +76,7 @@ LOSSES: dict[str, Callable[[User], object]] = {
     "deleted": lambda user: users.delete_user(None, user),
     "disabled": lambda user: users.update_user(None, user, is_active=False),
     "demoted": lambda user: users.update_user(None, user, role=Role.OPERATOR),
-    "stripped of its grant": lambda user: users.set_grants(None, user, []),
+    "stripped of its grant": lambda user: users.update_user(None, user, grants=[]),
 }
 
 
@@ -121,6 +123,37 @@ def test_two_administrators_cannot_lose_each_other_at_once(new_user: Callable[..
         thread.join(30)
     assert len(refused) == 1
     assert users._administrators().count() == 1
+
+
+def test_disabling_ends_a_users_sessions_for_good_and_rests_their_tokens(
+    admin: User, new_user: Callable[..., User], client: Client
+) -> None:
+    user = new_user("ann", everything=True)
+    _, plain = tokens.create(None, user, name="robot")
+    client.force_login(user)
+    assert client.get("/api/v1/me").status_code == 200
+    users.update_user(admin, user, full_name="Ann")
+    assert client.get("/api/v1/me").status_code == 200, "other changes end nothing"
+    users.update_user(admin, user, is_active=False)
+    assert client.get("/api/v1/me").status_code == 401
+    assert tokens.user_of(plain) is None
+    users.update_user(admin, user, is_active=True)
+    assert client.get("/api/v1/me").status_code == 401
+    assert not _users_of_sessions([client.cookies["sessionid"].value]), "nor for sockets"
+    assert tokens.user_of(plain) == user
+    client.force_login(User.objects.get(pk=user.pk))
+    assert client.get("/api/v1/me").status_code == 200
+
+
+def test_a_session_made_with_an_earlier_key_goes_on_after_a_disabling(
+    admin: User, new_user: Callable[..., User], client: Client, settings: Settings
+) -> None:
+    user = new_user("ann")
+    users.update_user(admin, user, is_active=False)
+    client.force_login(users.update_user(admin, user, is_active=True))
+    settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
+    settings.SECRET_KEY = "x" * 50
+    assert client.get("/api/v1/me").status_code == 200
 
 
 def test_the_first_administrator_gets_a_one_time_password(db: None) -> None:

@@ -116,6 +116,14 @@ def test_a_wrong_address_is_not_found(call: Caller, path: str) -> None:
     assert call("GET", path).status_code == 404
 
 
+def test_what_is_not_there_is_said_in_a_sentence(call: Caller) -> None:
+    for method, path, what in (("GET", "users/999", "user"), ("DELETE", "tokens/999", "token"),
+                               ("GET", "devices/999", "device"), ("GET", "cameras/999", "camera")):  # fmt: skip
+        answer = call(method, path)
+        assert answer.status_code == 404
+        assert answer.json() == {"error": f"There is no such {what}, or you may not see it."}
+
+
 @pytest.mark.parametrize("path", ["/api", "/api/", "/api/v1", "/api/v2/users", "/api/v1/nothing"])
 def test_every_address_of_the_api_answers_in_json(db: None, path: str) -> None:
     for method in ("GET", "POST", "DELETE", "OPTIONS", "BREW"):

@@ -61,6 +61,22 @@ def test_every_operation_of_the_api_has_the_door_of_its_policy(route: str, opera
     assert isinstance(door.policy, Action | Standing)
 
 
+BY_NUMBER = [
+    (route, method, path)
+    for route, (method, _, path) in ((route, route.partition(" ")) for route, _ in OPERATIONS)
+    if "{int:" in path and method in ("GET", "DELETE")
+]
+
+
+@pytest.mark.parametrize(("method", "path"), [each[1:] for each in BY_NUMBER], ids=[each[0] for each in BY_NUMBER])
+def test_every_operation_says_in_our_words_what_is_not_there(call: Caller, method: str, path: str) -> None:
+    import re
+
+    answer = call(method, re.sub(r"{int:\w+}", "999999", re.sub(r"{str:\w+}|{\w+}", "x", path.lstrip("/"))))
+    assert answer.status_code == 404
+    assert "matches the given query" not in answer.json()["error"]
+
+
 @pytest.mark.parametrize(("route", "consumer"), SOCKETS, ids=_ids(SOCKETS))
 def test_every_socket_states_its_policy(route: str, consumer: Any) -> None:
     assert issubclass(consumer.consumer_class, GuardedConsumer), f"{route} is not guarded"

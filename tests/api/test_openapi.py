@@ -62,6 +62,13 @@ def test_every_operation_tells_its_errors_and_who_may(document: dict[str, Any]) 
     assert set(document["components"]["securitySchemes"]) == {"token", "session", "csrf"}
 
 
+@pytest.mark.parametrize("body", ["UserBody", "UserPatch"])
+def test_it_tells_when_a_password_must_be_changed(document: dict[str, Any], body: str) -> None:
+    told = document["components"]["schemas"][body]["properties"]["must_change_password"]
+    assert "Left out" in told["description"]
+    assert told.get("default") is (False if body == "UserBody" else None)
+
+
 def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
     for reference in re.findall(r"#/components/schemas/([^'\"]+)", str(document)):
         assert reference in document["components"]["schemas"]

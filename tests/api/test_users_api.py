@@ -86,6 +86,7 @@ def test_a_list_of_users_asks_the_database_a_fixed_number_of_times(
 ) -> None:
     for n in range(20):
         user_with(f"user{n}", everything=True)
+    call("GET", "me")  # notes the use of the token, once a minute
     with django_assert_max_num_queries(8):  # type: ignore[attr-defined]
         assert len(call("GET", "users").json()["results"]) == 21
 
@@ -153,6 +154,60 @@ def test_a_narrowed_token_reaches_less_than_its_user(call: Caller, camera: Camer
     assert narrow.get("/api/v1/users").status_code == 403
 
 
+def test_a_token_left_without_grants_says_that_it_is_narrowed(call: Caller, camera: Camera) -> None:
+    made = call("POST", "tokens", {"name": "narrow", "grants": [{"camera": camera.pk}]}).json()
+    assert (made["narrowed"], made["grants"]) == (True, [{"camera": camera.pk}])
+    assert not call("POST", "tokens", {"name": "wide"}).json()["narrowed"]
+    other = Camera.objects.create(device=camera.device, number=2, name="Yard")
+    camera.delete()
+    narrow = Client(headers={"Authorization": f"Bearer {made['token']}"})
+    assert narrow.get("/api/v1/cameras").json()["count"] == 0
+    assert narrow.get(f"/api/v1/cameras/{other.pk}").status_code == 404
+    (told,) = [each for each in call("GET", "tokens").json()["results"] if each["id"] == made["id"]]
+    assert (told["narrowed"], told["grants"]) == (True, [])
+
+
+def test_a_token_sees_and_revokes_itself_and_what_can_do_no_more(call: Caller, admin: User, camera: Camera) -> None:
+    yard = Camera.objects.create(device=camera.device, number=2, name="Yard")
+    gate_only, everything = [{"camera": camera.pk}], [{"everything": True}]
+    made = {
+        name: call("POST", "tokens", {"name": name, **body}).json()
+        for name, body in {
+            "all": {},
+            "viewer": {"role": "viewer"},
+            "viewer of everything": {"role": "viewer", "grants": everything},
+            "viewer at gate": {"role": "viewer", "grants": gate_only},
+            "operator at gate": {"role": "operator", "grants": gate_only},
+            "viewer at both": {"role": "viewer", "grants": [*gate_only, {"camera": yard.pk}]},
+            "viewer of the site": {"role": "viewer", "grants": [{"site": camera.device.site_id}]},
+        }.items()
+    }
+
+    def seen_by(name: str) -> set[str]:
+        answer = Client(headers={"Authorization": f"Bearer {made[name]['token']}"}).get("/api/v1/tokens")
+        return {each["name"] for each in answer.json()["results"]} - {"test"}
+
+    assert seen_by("all") == set(made)
+    assert seen_by("viewer") == seen_by("viewer of everything") == {each for each in made if each.startswith("viewer")}
+    assert seen_by("viewer at gate") == {"viewer at gate"}
+    assert seen_by("operator at gate") == {"operator at gate", "viewer at gate"}
+    assert seen_by("viewer at both") == {"viewer at both", "viewer at gate"}
+    assert seen_by("viewer of the site") == {"viewer of the site", "viewer at both", "viewer at gate"}
+
+    narrow = Client(headers={"Authorization": f"Bearer {made['viewer at gate']['token']}"})
+    for name in set(made) - {"viewer at gate"}:
+        assert narrow.delete(f"/api/v1/tokens/{made[name]['id']}").status_code == 404
+    assert narrow.delete(f"/api/v1/tokens/{made['viewer at gate']['id']}").status_code == 204
+    assert narrow.get("/api/v1/tokens").status_code == 401
+
+
+def test_a_token_whose_user_was_lowered_still_sees_itself(user_with: Callable[..., User]) -> None:
+    user = user_with("ann", Role.ADMIN, everything=True)
+    caller = Caller(user)
+    User.objects.filter(pk=user.pk).update(role=Role.VIEWER)
+    assert [each["name"] for each in caller("GET", "tokens").json()["results"]] == ["test"]
+
+
 # --- Oneself ----------------------------------------------------------------------------------------------------------
 def test_me(call: Caller, admin: User) -> None:
     assert call("GET", "me").json() == {
@@ -177,11 +232,19 @@ def test_one_changes_ones_password(user_with: Callable[..., User]) -> None:
     assert browser.get("/api/v1/me").json()["role"] == "viewer"
 
 
+def test_a_token_does_not_change_its_users_password(call: Caller, admin: User) -> None:
+    answer = call("POST", "me/password", {"current": PASSWORD, "new": "an even better password"})
+    assert answer.status_code == 403
+    assert "browser" in answer.json()["error"]
+    assert User.objects.get(pk=admin.pk).check_password(PASSWORD)
+    assert AuditEntry.objects.filter(action="change password", result="refused", token_name="test").exists()
+
+
 def test_guessing_the_present_password_is_locked_out(user_with: Callable[..., User]) -> None:
-    caller = Caller(user_with("ann"))
-    statuses = [
-        caller("POST", "me/password", {"current": f"guess {n}", "new": "an even better password"}) for n in range(6)
-    ]
+    browser = Client()
+    browser.force_login(user_with("ann"))
+    bodies = [{"current": f"guess {n}", "new": "an even better password"} for n in range(6)]
+    statuses = [browser.post("/api/v1/me/password", body, content_type="application/json") for body in bodies]
     assert [answer.status_code for answer in statuses] == [400] * 4 + [429] * 2
     assert int(statuses[-1].headers["Retry-After"]) > 800
 
