@@ -78,7 +78,12 @@ async def coordinated(doing: str = "send commands to devices") -> AsyncIterator[
     what cannot be done."""
     try:
         async with asyncio.timeout(_BLOCK_SECONDS):
+            task = asyncio.current_task()
+            cancelled_before = task.cancelling() if task else 0
             yield shared()
+            # redis-py loses a cancellation that meets its look whether a pooled connection is still usable.
+            if task and task.cancelling() > cancelled_before:
+                raise asyncio.CancelledError
     except (RedisError, OSError) as error:
         raise NoCoordination(doing) from error
 

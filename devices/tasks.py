@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from celery import shared_task
 
-from devices import keeping, loop, polling, snapshots, uids
-from devices.models import Device, Snapshot
+from devices import keeping, loop, polling, ptz, snapshots, uids
+from devices.models import Camera, Device, Snapshot
 
 
 @shared_task(name="devices.tasks.poll_due", time_limit=30)
@@ -60,3 +60,11 @@ def snapshot_shard(ids: Sequence[int]) -> None:
     devices = list(Device.objects.filter(pk__in=[each for each in ids if each in due]))
     for device, reading in loop.run(snapshots.read_many(devices), snapshots.NIGHTLY_SECONDS):
         snapshots.keep(None, device, Snapshot.Kind.NIGHTLY, reading)
+
+
+@shared_task(name="devices.tasks.stop_cameras", time_limit=60)
+def stop_cameras() -> None:
+    """Stop the cameras whose movement nobody looks after any more. Run by beat, each second."""
+    if overdue := ptz.overdue():
+        cameras = list(Camera.objects.filter(pk__in=overdue).select_related("device"))
+        loop.run(ptz.end_overdue(overdue, cameras), 50)

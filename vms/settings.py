@@ -160,6 +160,7 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
     "devices.tasks.poll*": {"queue": "poll"},
     "devices.tasks.keep_uids*": {"queue": "uids"},
+    "devices.tasks.stop_cameras": {"queue": "uids"},
     "recordings.tasks.*": {"queue": "jobs"},
 }
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
@@ -169,6 +170,7 @@ CELERY_BEAT_SCHEDULE = {
     "tidy": {"task": "vms.tasks.tidy", "schedule": crontab(hour="3", minute="17")},
     "poll": {"task": "devices.tasks.poll_due", "schedule": 1.0, "options": {"expires": 2}},
     "snapshots": {"task": "devices.tasks.snapshot_nightly", "schedule": crontab(hour="2", minute="40")},
+    "stop-cameras": {"task": "devices.tasks.stop_cameras", "schedule": 1.0, "options": {"expires": 2}},
     "keep-uids": {"task": "devices.tasks.keep_uids_alive", "schedule": 5.0, "options": {"expires": 10}},
 }
 

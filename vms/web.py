@@ -43,6 +43,8 @@ def listening(options: argparse.Namespace) -> socket.socket:
 async def serve(listener: socket.socket) -> None:
     import uvicorn
 
+    from devices import ptz
+    from devices.errors import DeviceError
     from streaming import relay
     from vms import health
     from vms.asgi import application
@@ -80,8 +82,9 @@ async def serve(listener: socket.socket) -> None:
     await Server(config).serve(sockets=[listener])
     watch.cancel()
     try:
-        await asyncio.wait_for(relay.close_all(), CLOSE_SECONDS)
-    except TimeoutError:
+        await asyncio.wait_for(asyncio.gather(ptz.stop_all_watched(), relay.close_all()), CLOSE_SECONDS)
+    except (TimeoutError, DeviceError):
+        # What still moves or sends then is stopped by the worker, or by the device itself when nobody keeps it alive.
         logging.getLogger("vms.web").warning("some devices did not answer the end of their streams in time")
 
 

@@ -154,7 +154,7 @@ def test_a_camera_tells_what_can_be_watched(admin: Api) -> None:
         "simulated": False,
         "streams": [stream],
         "audio": False,
-        "ptz": {},
+        "ptz": {"zoom": True, "focus": ["near", "far", "auto"], "iris": ["open", "close", "reset"]},
     }
     assert admin("GET", f"cameras/{camera.pk}") == (200, expected)
     assert admin("GET", "cameras") == (200, {"count": 1, "results": [expected]})

@@ -1,0 +1,536 @@
+"""Steering: who holds a camera, and movement that always ends.
+
+What a camera shall do is one record in Redis (the *wish*): speeds, and until when. Whoever changes the wish, or finds
+it overdue, becomes the camera's driver for as long as it takes to send it: only the driver talks to the device, and
+looks at the wish again before it lets go. So commands reach the device in the order of wishes, whatever process they
+came from, and the last one is the one that counts.
+
+A movement ends when it is told to, and by itself MOVE_SECONDS after the last command of its holder: the process that
+began it watches over it, and a Celery task ends what is overdue because that process is gone. A stop that does not
+get through is tried again. Where a device ends movements by itself, they are sent again as often as it needs.
+
+A holder keeps the camera for HOLD_SECONDS after the last command. An administrator takes it from an operator; everybody
+else is told who has it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, cast
+from weakref import WeakKeyDictionary
+
+from asgiref.sync import sync_to_async
+
+from accounts import audit
+from accounts.audit import By
+from accounts.policy import role_of
+from accounts.problems import Problem
+from devices import events
+from devices.cgi import BadValue
+from devices.coordination import coordinated, coordinated_sync, key
+from devices.errors import Busy, DeviceError, NoCoordination, NotSupported, Refused, Unauthorised
+from devices.families import driver_for
+from devices.families.base import Ptz
+from devices.gateway import Gateway, Reply
+from devices.models import Camera, Device
+from devices.working import bad_values_refused, to_the_end
+
+logger = logging.getLogger(__name__)
+
+MOVE_SECONDS = 2.0
+HOLD_SECONDS = 10.0
+# A camera this long overdue has lost the process that watched over it.
+OVERDUE_SECONDS = 0.5
+DRIVING_SECONDS = 1.5  # renewed while a command is under way; a dead driver is replaced after this
+WATCH_SECONDS = 0.5
+WISH_SECONDS = 600  # how long a stop that does not get through is remembered
+STOP_AGAIN_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 10.0, 20.0, 20.0, 30.0, 30.0)
+OTHER_DRIVER_SECONDS = 5.0  # what a command waits for another process that is sending
+STILL = (0.0, 0.0, 0.0)
+_DOING = "steer cameras"
+# After these the device has not done what it was told, for certain.
+_NOT_DONE = (NotSupported, Refused, Unauthorised, Busy, NoCoordination)
+
+_DUE = key("ptz", "due")
+# KEYS: wish, due, driver. The clock is Redis's, in milliseconds.
+_HEAD = """
+local clock = redis.call('TIME')
+local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
+local function wish(seq, pan, tilt, zoom, till)
+  redis.call('HSET', KEYS[1], 'seq', string.format('%.0f', seq), 'pan', pan, 'tilt', tilt, 'zoom', zoom,
+    'till', string.format('%.0f', till), 'tried', '0', 'not_before', '0')
+end
+local function number(name) return tonumber(redis.call('HGET', KEYS[1], name) or '0') end
+"""
+# ARGV: camera, pan, tilt, zoom, milliseconds it may go on (0: a stop), seconds the wish is remembered. Answers its
+# number; a movement that goes on keeps its own.
+_WISH = (
+    _HEAD
+    + """
+local seq = number('seq')
+local now_wished = redis.call('HMGET', KEYS[1], 'pan', 'tilt', 'zoom')
+local till = ARGV[5] == '0' and 0 or now + ARGV[5]
+local same = now_wished[1] == ARGV[2] and now_wished[2] == ARGV[3] and now_wished[3] == ARGV[4]
+if till > 0 and number('till') > now and same then
+  redis.call('HSET', KEYS[1], 'till', string.format('%.0f', till))
+else
+  seq = math.max(seq + 1, now)
+  wish(seq, ARGV[2], ARGV[3], ARGV[4], till)
+end
+redis.call('ZADD', KEYS[2], till > 0 and till or now, ARGV[1])
+redis.call('EXPIRE', KEYS[1], ARGV[6])
+redis.call('EXPIRE', KEYS[2], ARGV[6])
+return string.format('%.0f', seq)
+"""
+)
+# ARGV: camera, token, milliseconds a driver may be silent, milliseconds between two sendings of a movement (0: once).
+# Answers {send, number, pan, tilt, zoom} and makes the caller the driver; else {busy|wait, milliseconds} or {gone}.
+_NEXT = (
+    _HEAD
+    + """
+local driver = redis.call('GET', KEYS[3])
+if driver and driver ~= ARGV[2] then return {'busy', '50'} end
+if redis.call('EXISTS', KEYS[1]) == 0 then
+  redis.call('ZREM', KEYS[2], ARGV[1])
+  if driver then redis.call('DEL', KEYS[3]) end
+  return {'gone'}
+end
+local seq, till, sent, sent_at = number('seq'), number('till'), number('sent'), number('sent_at')
+if till > 0 and now >= till then
+  seq, till = math.max(seq + 1, now), 0
+  wish(seq, '0.0', '0.0', '0.0', 0)
+end
+local wait
+if sent ~= seq then
+  wait = number('not_before') - now
+elseif till > 0 then
+  wait = till - now
+  if ARGV[4] ~= '0' then wait = math.min(wait, sent_at + ARGV[4] - now) end
+else
+  redis.call('DEL', KEYS[1])
+  redis.call('ZREM', KEYS[2], ARGV[1])
+  if driver then redis.call('DEL', KEYS[3]) end
+  return {'gone'}
+end
+if wait > 0 then
+  redis.call('ZADD', KEYS[2], till > 0 and till or now + wait, ARGV[1])
+  if driver then redis.call('DEL', KEYS[3]) end
+  return {'wait', string.format('%.0f', wait)}
+end
+redis.call('SET', KEYS[3], ARGV[2], 'PX', ARGV[3])
+local speeds = redis.call('HMGET', KEYS[1], 'pan', 'tilt', 'zoom')
+return {'send', string.format('%.0f', seq), speeds[1], speeds[2], speeds[3]}
+"""
+)
+# ARGV: token, number, what became of it (sent, undone: certainly not, unsure), milliseconds until it is tried again.
+# A movement that failed becomes a stop, unless nothing was moving; a stop that failed is tried again later. Answers
+# how often a stop has failed.
+_SENT = (
+    _HEAD
+    + """
+if redis.call('GET', KEYS[3]) ~= ARGV[1] then return 0 end
+local seq = number('seq')
+if ARGV[3] == 'sent' then
+  redis.call('HSET', KEYS[1], 'sent', ARGV[2], 'sent_at', string.format('%.0f', now))
+  return 0
+end
+if seq ~= tonumber(ARGV[2]) then
+  if ARGV[3] == 'unsure' then redis.call('HSET', KEYS[1], 'sent', ARGV[2], 'sent_at', string.format('%.0f', now)) end
+  return 0
+end
+if number('till') > 0 then
+  if ARGV[3] == 'undone' and number('sent') == 0 then
+    redis.call('DEL', KEYS[1])
+  else
+    wish(math.max(seq + 1, now), '0.0', '0.0', '0.0', 0)
+  end
+  return 0
+end
+local tried = redis.call('HINCRBY', KEYS[1], 'tried', 1)
+redis.call('HSET', KEYS[1], 'not_before', string.format('%.0f', now + ARGV[4]))
+return tried
+"""
+)
+# KEYS: driver. ARGV: token, milliseconds.
+_STILL_DRIVING = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return 1
+"""
+# KEYS: holder. ARGV: user, name, rank, milliseconds. Answers {1, '' | whose it was, 1 if it is new} or {0, who has it,
+# milliseconds}.
+_HOLD = """
+local held = redis.call('HMGET', KEYS[1], 'user', 'name', 'rank')
+local other = held[1] and held[1] ~= ARGV[1]
+if other and tonumber(held[3]) >= tonumber(ARGV[3]) then return {0, held[2], redis.call('PTTL', KEYS[1])} end
+redis.call('HSET', KEYS[1], 'user', ARGV[1], 'name', ARGV[2], 'rank', ARGV[3])
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
+return {1, other and held[2] or '', held[1] == ARGV[1] and 0 or 1}
+"""
+
+
+# --- What works, and for whom -----------------------------------------------------------------------------------------
+def works(camera: Camera) -> dict[str, Any]:
+    """What of steering this camera can do; what it lacks is not in it."""
+    ptz = driver_for(camera.device).ptz(camera)
+    hidden = {"repeat_seconds"} if ptz.presets else {"repeat_seconds", "preset_names", "preset_clear"}
+    return {name: value for name, value in asdict(ptz).items() if value and name not in hidden}
+
+
+def offered(camera: Camera) -> Ptz:
+    return driver_for(camera.device).ptz(camera)
+
+
+def lacks(camera: Camera, what: str) -> NotSupported:
+    return NotSupported(f"{camera} cannot {what}.")
+
+
+async def hold(by: By, camera: Camera) -> None:
+    """Take the camera, or keep it. Problem 409 with who has it when it is somebody else's."""
+    user = audit.actor_of(by).user
+    rank = await sync_to_async(lambda: getattr(role_of(user), "rank", 0) if user else 0)()
+    name = user.username if user else "the product itself"
+    async with coordinated(_DOING) as redis:
+        arguments = (str(user.pk) if user else "-", name, str(rank), str(int(HOLD_SECONDS * 1000)))
+        taken, other, more = await cast(Any, redis.eval(_HOLD, 1, key("ptz", "holder", camera.pk), *arguments))
+    if not taken:
+        seconds = max(1, round(int(more) / 1000))
+        raise Problem(409, f"{other} is steering {camera} now. It is free {seconds} s after the last command.")
+    if other and await is_moving(camera):
+        await _wish(camera, STILL)
+        await to_the_end(_drive(camera))
+    if more:
+        about = {"instead_of": other} if other else {}
+        await audit.arecord(by, "steer camera", camera, **about)
+        await events.publish_soon("camera.steered", camera=camera.pk, by=name)
+
+
+async def holder(camera: Camera) -> str | None:
+    async with coordinated(_DOING) as redis:
+        return cast(str | None, await cast(Any, redis.hget(key("ptz", "holder", camera.pk), "name")))
+
+
+# --- Moving -----------------------------------------------------------------------------------------------------------
+async def move(by: By, camera: Camera, *, pan: float, tilt: float, zoom: float) -> None:
+    """Move at these speeds until told otherwise, MOVE_SECONDS at most; all zeros stop it."""
+    for name, speed in (("pan", pan), ("tilt", tilt), ("zoom", zoom)):
+        if not -1 <= speed <= 1:
+            raise Problem(400, f"{name} must lie between -1 and 1; 0 stops.", name)
+    ptz = offered(camera)
+    if (pan or tilt) and not ptz.pan_tilt:
+        raise lacks(camera, "be panned or tilted")
+    if zoom and not ptz.zoom:
+        raise lacks(camera, "be zoomed")
+    if not (ptz.pan_tilt or ptz.zoom):
+        raise lacks(camera, "be moved")
+    await hold(by, camera)
+    speeds = (float(pan), float(tilt), float(zoom))
+    number = await _wish(camera, speeds)
+    await to_the_end(_begin(camera, number, watched=speeds != STILL))
+
+
+async def stop(camera: Camera) -> None:
+    """Stop it, whoever holds it, if it moves by a wish of ours."""
+    if await is_moving(camera):
+        await _wish(camera, STILL)
+        await to_the_end(_drive(camera))
+
+
+async def stop_all_of(cameras: Sequence[Camera]) -> None:
+    await asyncio.gather(*map(stop, cameras))
+
+
+async def stop_all_watched() -> None:
+    """Before this process ends: stop what it watches over."""
+    watches = _watches.get(asyncio.get_running_loop(), {})
+    await stop_all_of([watch.camera for watch in watches.values()])
+
+
+async def _begin(camera: Camera, number: str, *, watched: bool) -> None:
+    try:
+        await _until_sent(camera, number)
+    finally:
+        if watched:
+            _watch(camera)
+
+
+async def _until_sent(camera: Camera, number: str) -> None:
+    """Drive the camera, or wait for who drives it, until this wish has been sent or has been overtaken by another."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(OTHER_DRIVER_SECONDS):
+            while await _drive(camera) == "busy":
+                if await _was_sent(camera, number):
+                    break
+                await asyncio.sleep(0.025)
+    async with coordinated(_DOING) as redis:
+        failed = await redis.get(_error_key(camera, number))
+    if failed:
+        raise Problem(**json.loads(failed))
+
+
+async def _drive(camera: Camera) -> str:
+    """Send what is wished until nothing is left to send. Answers busy (another does it), gone (it stands still), or for
+    how many milliseconds there is nothing to do."""
+    driver, gateway = driver_for(camera.device), Gateway(camera.device)
+    repeat = int((driver.ptz(camera).repeat_seconds or 0) * 1000)
+    token = secrets.token_hex(8)
+    while True:
+        found = await _next(camera, token, repeat)
+        if found[0] != "send":
+            return found[1] if found[0] == "wait" else found[0]
+        number, speeds = found[1], tuple(map(float, found[2:5]))
+        pan, tilt, zoom = speeds
+        error: DeviceError | None = None
+        async with _driving(camera, token):
+            try:
+                await driver.move(gateway, camera, pan=pan, tilt=tilt, zoom=zoom)
+            except DeviceError as caught:
+                error = caught
+            except BadValue as caught:
+                error = NotSupported(str(caught))
+            except Exception:
+                logger.exception("a movement failed", extra={"camera": camera.pk})
+                error = DeviceError(f"{camera} could not be moved. The log tells more.")
+        if error is None:
+            await _sent(camera, token, number, "sent")
+        elif speeds != STILL:
+            await _tell(camera, number, error)
+            await _sent(camera, token, number, "undone" if isinstance(error, _NOT_DONE) else "unsure")
+        elif isinstance(error, NotSupported):
+            await _tell(camera, number, error)
+            await _sent(camera, token, number, "sent")  # what knows no stop needs none
+        else:
+            await _stop_failed(camera, token, number, error)
+
+
+async def _stop_failed(camera: Camera, token: str, number: str, error: DeviceError) -> None:
+    await _tell(camera, number, error)
+    async with coordinated(_DOING) as redis:
+        tried = int(await cast(Any, redis.hget(_wish_key(camera.pk), "tried")) or 0)
+    if tried >= len(STOP_AGAIN_SECONDS):
+        logger.error("a camera could not be told to stop: %s", error, extra={"camera": camera.pk})
+        await events.publish_soon("camera.not_stopped", camera=camera.pk, error=error.sentence[:500])
+        await _sent(camera, token, number, "sent")
+        return
+    logger.warning("a camera is told to stop again: %s", error, extra={"camera": camera.pk})
+    await _sent(camera, token, number, "undone", STOP_AGAIN_SECONDS[tried])
+
+
+# --- Watching over movements ------------------------------------------------------------------------------------------
+@dataclass
+class _Watch:
+    camera: Camera
+    task: asyncio.Task[None]
+
+
+_watches: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[int, _Watch]] = WeakKeyDictionary()  # of cameras
+
+
+def _watch(camera: Camera) -> None:
+    """Have this process look after a movement until it has ended."""
+    watches = _watches.setdefault(asyncio.get_running_loop(), {})
+    if camera.pk in watches:
+        return
+    task = asyncio.create_task(_watch_over(camera), name=f"steering camera {camera.pk}")
+    watches[camera.pk] = _Watch(camera, task)
+    task.add_done_callback(lambda _: watches.pop(camera.pk, None))
+
+
+async def _watch_over(camera: Camera) -> None:
+    clock = asyncio.get_running_loop().time
+    alone_since: float | None = None
+    while True:
+        wait = WATCH_SECONDS
+        try:
+            found = await _drive(camera)
+            alone_since = None
+            if found == "gone":
+                return
+            if found != "busy":
+                wait = min(WATCH_SECONDS, int(found) / 1000)
+        except NoCoordination:
+            # Nobody else can command the camera now, and nobody can prolong the movement: it ends.
+            alone_since = clock() if alone_since is None else alone_since
+            if clock() - alone_since >= MOVE_SECONDS and await _stopped_alone(camera):
+                return
+        await asyncio.sleep(max(wait, 0.02))
+
+
+class _AloneGateway(Gateway):
+    """Without turns: Redis is away, so nobody else is talking to the device."""
+
+    async def ask(self, *args: Any, **how: Any) -> Reply:
+        return await super().ask(*args, **{**how, "taking_turns": False})
+
+
+async def _stopped_alone(camera: Camera) -> bool:
+    try:
+        await driver_for(camera.device).move(_AloneGateway(camera.device), camera, pan=0, tilt=0, zoom=0)
+    except DeviceError as error:
+        logger.warning("a camera is told to stop again: %s", error, extra={"camera": camera.pk})
+        return False
+    return True
+
+
+def overdue() -> list[int]:
+    """The cameras that nobody looked after in time."""
+    with coordinated_sync(_DOING) as redis:
+        seconds, micros = redis.time()
+        latest = seconds * 1000 + micros // 1000 - int(OVERDUE_SECONDS * 1000)
+        return [int(each) for each in cast(list[str], redis.zrangebyscore(_DUE, "-inf", latest))]
+
+
+async def end_overdue(overdue: Sequence[int], cameras: Sequence[Camera]) -> None:
+    """Stop these cameras. One that has gone is forgotten."""
+    gone = set(overdue) - {camera.pk for camera in cameras}
+    if gone:
+        async with coordinated(_DOING) as redis:
+            await redis.zrem(_DUE, *map(str, gone))
+
+    async def one(camera: Camera) -> None:
+        try:
+            await _drive(camera)
+        except DeviceError as error:
+            logger.warning("a camera could not be stopped yet: %s", error, extra={"camera": camera.pk})
+
+    await asyncio.gather(*map(one, cameras))
+
+
+# --- Everything else that is steered ----------------------------------------------------------------------------------
+async def center(by: By, camera: Camera, *, x: float, y: float) -> None:
+    for name, place in (("x", x), ("y", y)):
+        if not 0 <= place <= 1:
+            raise Problem(400, f"{name} must lie between 0 and 1; 0,0 is the top left.", name)
+    if not offered(camera).center:
+        raise lacks(camera, "be centred on a point")
+    await _act(by, camera, "center", x=x, y=y)
+
+
+async def focus(by: By, camera: Camera, mode: str) -> None:
+    _mode(camera, "focus", mode, offered(camera).focus)
+    await _act(by, camera, "focus", mode=mode)
+
+
+async def iris(by: By, camera: Camera, mode: str) -> None:
+    _mode(camera, "iris", mode, offered(camera).iris)
+    await _act(by, camera, "iris", mode=mode)
+
+
+def _mode(camera: Camera, verb: str, mode: str, modes: tuple[str, ...]) -> None:
+    known = {"focus": ("near", "far", "auto"), "iris": ("open", "close", "reset")}[verb]
+    if mode not in known:
+        raise Problem(400, f"{verb} cannot be {mode[:20]}; use one of {', '.join(known)}.", "mode")
+    if mode not in modes:
+        raise lacks(camera, f"do {verb} {mode}" + (f"; it knows {', '.join(modes)}" if modes else ""))
+
+
+async def aux(by: By, camera: Camera, number: int, on: bool) -> None:
+    count = offered(camera).aux
+    if not count:
+        raise lacks(camera, "switch an auxiliary output")
+    if not 1 <= number <= count:
+        raise Problem(400, f"number must be from 1 to {count}.", "number")
+    await _act(by, camera, "aux", number=number, on=on)
+    await audit.arecord(by, "switch aux", camera, number=number, on=on)
+
+
+async def home(by: By, camera: Camera) -> None:
+    if not offered(camera).home:
+        raise lacks(camera, "go to a home position")
+    await _act(by, camera, "home")
+
+
+async def swing(by: By, camera: Camera, on: bool) -> None:
+    if not offered(camera).swing:
+        raise lacks(camera, "swing between presets")
+    await _act(by, camera, "swing", on=on)
+
+
+async def _act(by: By, camera: Camera, verb: str, **arguments: Any) -> None:
+    await hold(by, camera)
+    await to_the_end(act(camera, verb, **arguments))
+
+
+async def act(camera: Camera, verb: str, **arguments: Any) -> None:
+    """One verb of the driver, now."""
+    with bad_values_refused():
+        await getattr(driver_for(camera.device), verb)(Gateway(camera.device), camera, **arguments)
+
+
+# --- Redis ------------------------------------------------------------------------------------------------------------
+def _wish_key(camera_id: int) -> str:
+    return key("ptz", "wish", camera_id)
+
+
+def _driver_key(camera: Camera) -> str:
+    return key("ptz", "driver", camera.pk)
+
+
+def _error_key(camera: Camera, number: str) -> str:
+    return key("ptz", "error", camera.pk, number)
+
+
+async def _run(script: str, camera: Camera, *arguments: object) -> Any:
+    keys = (_wish_key(camera.pk), _DUE, _driver_key(camera))
+    async with coordinated(_DOING) as redis:
+        return await cast(Any, redis.eval(script, len(keys), *keys, *map(str, arguments)))
+
+
+async def _wish(camera: Camera, speeds: tuple[float, float, float]) -> str:
+    milliseconds = 0 if speeds == STILL else int(MOVE_SECONDS * 1000)
+    return str(await _run(_WISH, camera, camera.pk, *speeds, milliseconds, WISH_SECONDS))
+
+
+async def _next(camera: Camera, token: str, repeat: int) -> list[str]:
+    return [str(each) for each in await _run(_NEXT, camera, camera.pk, token, int(DRIVING_SECONDS * 1000), repeat)]
+
+
+async def _sent(camera: Camera, token: str, number: str, what: str, again_in: float = 0) -> None:
+    await _run(_SENT, camera, token, number, what, int(again_in * 1000))
+
+
+async def _tell(camera: Camera, number: str, error: DeviceError) -> None:
+    """Leave the error for whoever waits for this wish."""
+    text = json.dumps({"status": error.status, "sentence": error.sentence})
+    async with coordinated(_DOING) as redis:
+        await redis.set(_error_key(camera, number), text, ex=30)
+
+
+async def _was_sent(camera: Camera, number: str) -> bool:
+    async with coordinated(_DOING) as redis:
+        wished, sent = await cast(Any, redis.hmget(_wish_key(camera.pk), "seq", "sent"))
+    return wished is None or int(sent or 0) >= int(number)
+
+
+async def is_moving(camera: Camera) -> bool:
+    async with coordinated(_DOING) as redis:
+        return bool(await cast(Any, redis.exists(_wish_key(camera.pk))))
+
+
+@contextlib.asynccontextmanager
+async def _driving(camera: Camera, token: str) -> AsyncIterator[None]:
+    """Stay the driver while a command is under way."""
+
+    async def renew() -> None:
+        while True:
+            await asyncio.sleep(DRIVING_SECONDS / 3)
+            with contextlib.suppress(NoCoordination):
+                async with coordinated(_DOING) as redis:
+                    milliseconds = str(int(DRIVING_SECONDS * 1000))
+                    await cast(Any, redis.eval(_STILL_DRIVING, 1, _driver_key(camera), token, milliseconds))
+
+    renewing = asyncio.create_task(renew())
+    try:
+        yield
+    finally:
+        renewing.cancel()
+        await asyncio.wait([renewing])
+
+
+def cameras_of(device: Device) -> list[Camera]:
+    return list(Camera.objects.filter(device=device).select_related("device"))
