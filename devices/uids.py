@@ -182,6 +182,10 @@ redis.call('ZREM', holders, ARGV[1])
 redis.call('ZREM', due, ARGV[1])
 redis.call('SREM', excused, ARGV[1])
 redis.call('ZREM', wholes .. ARGV[5], ARGV[1])
+for _, part in ipairs(redis.call('HKEYS', parts .. ARGV[1])) do
+  redis.call('DEL', record .. part)
+  redis.call('ZREM', holders, part)
+end
 redis.call('DEL', parts .. ARGV[1], fresh .. ARGV[1])
 if ARGV[4] ~= '' then redis.call('HDEL', parts .. ARGV[4], ARGV[1]) end
 if ARGV[2] ~= '' then redis.call('SET', gone .. ARGV[1], ARGV[2], 'EX', ARGV[3]) end
@@ -317,7 +321,7 @@ async def find(lease_id: str) -> UidLease | None:
 
 
 async def forget(lease: UidLease, reason: str = "") -> None:
-    """The lease has ended on the device; with a reason, its holder is told."""
+    """The lease has ended on the device, with all its parts; with a reason, their holders are told."""
     await _run(_FORGET, lease.id, reason, RECORD_SECONDS, lease.of, lease.device)
 
 
