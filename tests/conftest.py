@@ -52,7 +52,7 @@ def redis_client(redis_process: subprocess.Popen[bytes]) -> Iterator["redis.Redi
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings() -> None:
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
     """SQLite in a file and not in memory: only there do several threads wait for one another as in the product."""
     if connection.vendor == "sqlite":
         connection.settings_dict["TEST"]["NAME"] = str(settings.DATA_DIR / "tests.sqlite3")
