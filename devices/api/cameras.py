@@ -13,16 +13,21 @@ from accounts.policy import Action
 from devices import presets, ptz
 from devices.api.routing import camera_to_talk_to, router
 from devices.families import driver_for
+from devices.families.base import Stream
 from devices.models import Camera
 
 
 class StreamOut(Schema):
     id: str
-    codec: str
+    codec: str | None = Field(description="Null until a picture was seen, where the device does not tell it.")
     width: int | None
     height: int | None
     fps: float | None
     transport: str
+
+    @staticmethod
+    def resolve_codec(stream: Stream) -> str | None:
+        return stream.codec or None
 
 
 class CameraOut(Schema):

@@ -11,16 +11,17 @@ from typing import Any
 import pytest
 import redis
 
-from devices import uids
+from accounts.models import Role
+from devices import polling, uids
 from devices.cgi import BadValue
-from devices.errors import Busy, NotSupported, Refused, Unauthorised, WrongAnswer
+from devices.errors import Busy, NoAnswer, NotSupported, Refused, Unauthorised, WrongAnswer
 from devices.families import driver_for
 from devices.families.base import Capability, Ptz
 from devices.families.ipro import commands as cgi
 from devices.families.ipro import memory
 from devices.families.ipro.driver import IproDriver
 from devices.gateway import Gateway
-from devices.models import Camera, Device
+from devices.models import Camera, Device, Site
 from tests.devices.conftest import Scripted, Simulator, http, unsaved_device
 
 START: dict[str, Any] = {"family": "ipro"}
@@ -383,3 +384,32 @@ async def test_many_commands_at_once_keep_the_rests(device: Device, recorder: Si
         driver.identify(gateway),
         driver.storage(gateway),
     )
+
+
+async def test_the_poller_finds_all_it_looks_for(device: Device, recorder: Simulator) -> None:
+    recorder.side_door("fault", {"kind": "camera", "number": 2, "mode": "lost"})
+    outcome = await polling.look(device, polling.Memory())
+    assert outcome.error is None
+    assert outcome.identity is not None
+    assert outcome.health is not None
+    assert polling.state_after("unknown", 0, outcome) == ("degraded", 0)
+
+
+async def test_a_restarting_recorder_is_offline_and_comes_back(device: Device, recorder: Simulator) -> None:
+    recorder.side_door("fault", {"kind": "reboot", "seconds": 3})
+    outcome = await polling.look(device, polling.Memory())
+    assert isinstance(outcome.error, NoAnswer | Busy)
+    await asyncio.sleep(3.1)
+    assert (await polling.look(device, polling.Memory())).error is None
+
+
+def test_the_api_says_null_for_what_is_not_known(redis_client: redis.Redis, api_of: Callable[..., Any]) -> None:
+    site = Site.objects.create(name="Bank")
+    row = recorder_row(1)
+    row.pk, row.site = None, site
+    row.save()
+    shown = Camera.objects.create(device=row, number=3, name="Hall")
+    status, answer = api_of(Role.VIEWER, site)("GET", f"cameras/{shown.pk}")
+    assert status == 200
+    (stream,) = answer["streams"]
+    assert (stream["codec"], stream["width"], stream["fps"], stream["transport"]) == (None, None, None, "rtp")
