@@ -76,6 +76,7 @@ class Device(models.Model):
     port = models.PositiveIntegerField(default=80, validators=[MinValueValidator(1), MaxValueValidator(65535)])
     username = models.CharField(max_length=64, blank=True)
     password = EncryptedField(blank=True)
+    password_next = EncryptedField(blank=True, default="")  # while it is being changed; see devices.passwords
     site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="devices")
     options: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(default=dict, blank=True)
     tags = models.ManyToManyField(Tag, related_name="devices", blank=True)

@@ -12,6 +12,7 @@ only when something else changed, and changes of state become events.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import random
@@ -23,13 +24,13 @@ from typing import Any, cast
 from asgiref.sync import sync_to_async
 from django.utils import timezone
 
-from devices import events, trust
+from devices import events, history, passwords, trust
 from devices.coordination import coordinated_sync, key
 from devices.errors import Busy, DeviceError, NoAnswer, NoCoordination, Replaced, Unauthorised, WrongAnswer
 from devices.families import driver_for
 from devices.families.base import Health, Identity
 from devices.gateway import Gateway
-from devices.models import Camera, Device, State
+from devices.models import Camera, Device, Sample, State
 from devices.options import COMMON, value_of
 
 logger = logging.getLogger(__name__)
@@ -173,6 +174,7 @@ class Memory:
     misses: int = 0
     last_seen: str = ""  # ISO 8601, UTC
     identified: float = 0.0  # Unix time
+    sampled: float = 0.0  # Unix time
     fleeting: dict[str, Any] = field(default_factory=dict)
 
 
@@ -201,6 +203,11 @@ async def look(device: Device, memory: Memory, *, identify: bool = False) -> Out
                 trust.check_identity(device, mac=identity.mac, serial=identity.serial)
                 outcome.identity = identity
             outcome.health = await driver.health(gateway)
+    except Unauthorised as error:
+        outcome.error = error
+        with contextlib.suppress(DeviceError, TimeoutError):
+            async with asyncio.timeout(LOOK_SECONDS):
+                await passwords.settle(device)  # the next look uses the new one
     except DeviceError as error:
         outcome.error = error
     except TimeoutError:
@@ -305,6 +312,7 @@ def store(outcomes: Sequence[Outcome], memories: Mapping[int, Memory]) -> dict[i
     """Keep what the looks found; answers after how many seconds each device is due again."""
     after: dict[int, float] = {}
     kept: dict[int, Memory] = {}
+    samples: list[Sample] = []
     for outcome in outcomes:
         device = outcome.device
         memory = memories.get(device.pk) or Memory()
@@ -316,7 +324,14 @@ def store(outcomes: Sequence[Outcome], memories: Mapping[int, Memory]) -> dict[i
                 memory.identified = outcome.at.timestamp()
         kept[device.pk] = memory
         after[device.pk] = seconds_until_next(device, state, memory.misses)
-        _store_row(outcome, state, memory)
+        changed = _store_row(outcome, state, memory)
+        if changed is not None and history.is_due(
+            outcome.at, memory.sampled, state_changed="state" in changed, facts_changed="status" in changed
+        ):
+            memory.sampled = outcome.at.timestamp()
+            facts = dict(outcome.health.facts) if outcome.health is not None else {}
+            samples.append(Sample(device_id=device.pk, at=outcome.at, state=state, facts=facts))
+    history.keep_samples(samples)
     try:
         with coordinated_sync(_WATCH) as redis:
             pipe = redis.pipeline(transaction=False)
@@ -328,8 +343,10 @@ def store(outcomes: Sequence[Outcome], memories: Mapping[int, Memory]) -> dict[i
     return after
 
 
-def _store_row(outcome: Outcome, state: State, memory: Memory) -> None:
+def _store_row(outcome: Outcome, state: State, memory: Memory) -> set[str] | None:
+    """Write what changed; answers the changed columns, or None when the row is no longer what was looked at."""
     device = outcome.device
+    before = device.status
     facts: dict[str, Any] = {"state": state, "last_error": str(outcome.error or "")}
     status = dict(device.status)
     if outcome.identity is not None:
@@ -346,24 +363,24 @@ def _store_row(outcome: Outcome, state: State, memory: Memory) -> None:
         status |= {"now": stable, "problems": outcome.health.problems}
     facts["status"] = status
     changed = {name: value for name, value in facts.items() if getattr(device, name) != value}
-    state_changed = "state" in changed
     if changed:
         if memory.last_seen:
             changed["last_seen"] = datetime.fromisoformat(memory.last_seen)
         # The address too: what was found at an old one says nothing about the new one.
         rows = Device.objects.filter(pk=device.pk, host=device.host, port=device.port, enabled=True)
         if not rows.update(**changed):
-            return
+            return None
         for name, value in changed.items():
             setattr(device, name, value)
     new_cameras = _store_cameras(device, outcome.identity)
-    if state_changed:
+    if "state" in changed:
         logger.info("%s is now %s", device.name, state.value, extra={"device": device.pk})
-        events.publish(
-            "device.state", device=device.pk, name=device.name, state=state.value, error=device.last_error[:500]
-        )
+        history.state_changed(device, state, device.last_error)
+    if "status" in changed:
+        history.facts_changed(device, before, device.status)
     if new_cameras or (changed.keys() - {"state", "last_seen", "last_error"}):
         events.publish("device.changed", device=device.pk)
+    return set(changed)
 
 
 def _store_cameras(device: Device, identity: Identity | None) -> bool:

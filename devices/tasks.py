@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from celery import shared_task
 
-from devices import keeping, loop, polling, ptz, snapshots, uids
+from devices import history, keeping, loop, polling, ptz, snapshots, uids
 from devices.models import Camera, Device, Snapshot
 
 
@@ -68,3 +68,9 @@ def stop_cameras() -> None:
     if overdue := ptz.overdue():
         cameras = list(Camera.objects.filter(pk__in=overdue).select_related("device"))
         loop.run(ptz.end_overdue(overdue, cameras), 50)
+
+
+@shared_task(name="devices.tasks.forget_old")
+def forget_old() -> None:
+    """Forget events and history past their time. Run by beat, once a night."""
+    history.forget_old()

@@ -15,7 +15,7 @@ from channels.db import database_sync_to_async
 from accounts import audit
 from accounts.audit import By
 from accounts.problems import Problem
-from devices import events
+from devices import events, history
 from devices.errors import CertificateChanged, Replaced
 from devices.models import Device, State
 
@@ -39,7 +39,8 @@ def _compare(device: Device, offered: str) -> None:
         return
     if device.pk is not None and row.exclude(certificate_offered=offered).update(certificate_offered=offered):
         audit.record(None, "certificate changed", device, result="refused", trusted=device.certificate, offered=offered)
-        events.publish("device.certificate_changed", device=device.pk, name=device.name, offered=offered)
+        text = f"{device.name} shows another TLS certificate than the one we trust ({short(offered)})."
+        history.happened("device.certificate_changed", device, text, offered=offered)
     raise CertificateChanged(
         f"The certificate of {device.host}:{device.port} has changed (now {short(offered)}), so nothing was sent to "
         "it. If the device was reset or got a new certificate, an administrator can trust the new one on its page; "

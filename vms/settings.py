@@ -133,6 +133,8 @@ AXES_CLIENT_IP_CALLABLE = "accounts.requests.client_address"
 AXES_RESET_ON_SUCCESS = True
 AXES_VERBOSE = False
 AUDIT_DAYS = env.number("AUDIT_DAYS", 0, 0, 36500)  # 0: the audit is kept for ever
+EVENT_DAYS = env.number("EVENT_DAYS", 90, 0, 36500)  # what happened to devices; 0: for ever
+HISTORY_DAYS = env.number("HISTORY_DAYS", 30, 0, 36500)  # how devices were; 0: for ever
 AXES_DISABLE_ACCESS_LOG = True  # who signed in when is in the audit
 
 # --- Limits -----------------------------------------------------------------------------------------------------------
@@ -169,6 +171,7 @@ CELERY_BEAT_SCHEDULE = {
     "heartbeat": {"task": "vms.tasks.heartbeat", "schedule": 5.0, "options": {"expires": 10}},
     "tidy": {"task": "vms.tasks.tidy", "schedule": crontab(hour="3", minute="17")},
     "poll": {"task": "devices.tasks.poll_due", "schedule": 1.0, "options": {"expires": 2}},
+    "forget": {"task": "devices.tasks.forget_old", "schedule": crontab(hour="3", minute="27")},
     "snapshots": {"task": "devices.tasks.snapshot_nightly", "schedule": crontab(hour="2", minute="40")},
     "stop-cameras": {"task": "devices.tasks.stop_cameras", "schedule": 1.0, "options": {"expires": 2}},
     "keep-uids": {"task": "devices.tasks.keep_uids_alive", "schedule": 5.0, "options": {"expires": 10}},
