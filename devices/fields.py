@@ -52,8 +52,13 @@ def text_of(value: Any) -> str:
     return str(value)
 
 
-def field_of(facts: Mapping[str, Any], value: Any, typed: QueryDict | None = None) -> DocumentField:
-    """The field for what `schema` or a command's `facts` say of one value, as it is or as somebody typed it."""
+def field_of(
+    facts: Mapping[str, Any], value: Any, typed: QueryDict | None = None, *, keep_secrets: bool = False
+) -> DocumentField:
+    """The field for what `schema` or a command's `facts` say of one value, as it is or as somebody typed it.
+
+    A secret that was typed goes back only to who is asked to confirm it; everybody else has to enter it again.
+    """
     name = facts["name"]
     secret = bool(facts["secret"])
     read_only = facts.get("read_only", False)
@@ -62,6 +67,9 @@ def field_of(facts: Mapping[str, Any], value: Any, typed: QueryDict | None = Non
     if typed is not None:
         was = typed.get(f"was.{name}", was)
         text = typed.get(f"to.{name}", was)
+    lost = secret and text != "" and not keep_secrets
+    if lost:
+        text = ""
     choices = [(str(word), _meaning(word, label)) for word, label in (facts.get("choices") or {}).items()]
     if facts.get("of"):  # several values in one field
         choices = []
@@ -75,7 +83,11 @@ def field_of(facts: Mapping[str, Any], value: Any, typed: QueryDict | None = Non
         text=text,
         was=was,
         choices=choices,
-        help=[each for each in (facts.get("help"), *facts.get("conditions", ())) if each],
+        help=[
+            each
+            for each in ("Enter it again." if lost else "", facts.get("help"), *facts.get("conditions", ()))
+            if each
+        ],
         allowed="" if choices or read_only else str(facts.get("allowed") or ""),
         not_restorable=str(facts.get("not_restorable") or "") if not read_only else "",
         required=bool(facts["required"]) and facts["fixed"] is None,

@@ -1,7 +1,7 @@
 from django.urls import path
 
 from devices.consumers import EventsConsumer
-from devices.pages import adding, device, history, listing, settings
+from devices.pages import adding, care, console, device, history, listing, settings
 
 urlpatterns = [
     path("devices/", listing.device_list, name="list"),
@@ -27,6 +27,12 @@ urlpatterns = [
     path(
         "devices/<int:device>/history/snapshots/<int:snapshot>/delete/", history.delete, name="device-snapshot-delete"
     ),
+    path("devices/<int:device>/log/", care.log_page, name="device-log"),
+    path("devices/<int:device>/storage/", care.storage_page, name="device-storage"),
+    path("devices/<int:device>/sessions/", care.sessions_page, name="device-sessions"),
+    path("devices/<int:device>/exchanges/", console.exchanges_page, name="device-exchanges"),
+    path("devices/<int:device>/console/", console.console_page, name="device-console"),
+    path("devices/<int:device>/console/<str:command>/", console.console_page, name="device-console-command"),
     path("demo/add/", adding.add_demo, name="add-demo"),
     path("demo/remove/", adding.remove_demo, name="remove-demo"),
 ]

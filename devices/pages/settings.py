@@ -70,8 +70,9 @@ async def _changed(
         confirmed = request.POST.get(CONFIRM) == "1"
         done = await ask(device, settings.change(request, device, group, wanted, confirmed=confirmed))
     except Problem as problem:
-        fields = [field_of(facts, None, request.POST) for facts in schema]
-        if problem.field == CONFIRM:
+        asked = problem.field == CONFIRM
+        fields = [field_of(facts, None, request.POST, keep_secrets=asked) for facts in schema]
+        if asked:
             return {
                 "fields": fields,
                 "danger": problem.sentence.replace(" Send it again with confirm to do it.", ""),

@@ -66,14 +66,15 @@ function filter(field) {
 }
 
 for (const head of document.querySelectorAll("th[data-sort]")) makeSortable(head);
-for (const field of document.querySelectorAll("[data-filter]")) {
-  field.addEventListener("input", () => filter(field));
-  field.addEventListener("keydown", (event) => {
-    if (event.key === "Enter") event.preventDefault(); // in a form it would send the form
-    if (event.key !== "Escape" || !field.value) return;
-    field.value = "";
-    filter(field);
-    event.preventDefault();
-  });
-  if (field.value) filter(field); // the browser restored it
-}
+// On the document, since parts of pages come later.
+document.addEventListener("input", ({ target }) => target.matches("[data-filter]") && filter(target));
+document.addEventListener("keydown", (event) => {
+  const field = event.target;
+  if (!field.matches?.("[data-filter]")) return;
+  if (event.key === "Enter") event.preventDefault(); // in a form it would send the form
+  if (event.key !== "Escape" || !field.value) return;
+  field.value = "";
+  filter(field);
+  event.preventDefault();
+});
+for (const field of document.querySelectorAll("[data-filter]")) if (field.value) filter(field); // the browser restored it

@@ -14,7 +14,17 @@ from tests.pages.test_in_a_browser import both_sizes, check
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
-TABS = ["settings/h264/", "settings/network/", "history/"]
+TABS = [
+    "settings/h264/",
+    "settings/network/",
+    "history/",
+    "log/",
+    "storage/",
+    "sessions/",
+    "exchanges/",
+    "console/",
+    "console/set_h264/",
+]
 
 
 @both_sizes
