@@ -27,7 +27,7 @@ from devices.models import Camera
 from streaming import connection
 from streaming.relay import Dropped, Ended, Fragment, Init, Item, Viewer, relays
 from streaming.sources import SourceRefused
-from streaming.sources.open import device_source
+from streaming.sources.open import can_be_relayed, device_source
 
 BAD_REQUEST = 4400
 DEVICE_REFUSES = 4409
@@ -70,6 +70,9 @@ class Wanted:
         return cls(stream, frozenset(codecs.split(",")))
 
 
+NOT_RELAYED = "Live pictures of this device's family are not shown yet; its state and settings are."
+
+
 def choose(streams: list[Stream], wanted: Wanted) -> Stream:
     """The stream to show: the one asked for, or the largest that this browser can play."""
     if wanted.stream != "auto":
@@ -77,6 +80,9 @@ def choose(streams: list[Stream], wanted: Wanted) -> Stream:
     if not streams:
         named = "a live stream" if wanted.stream == "auto" else f"a stream {wanted.stream}"
         raise SocketRefused(NOT_SUPPORTED, f"This camera does not offer {named}.")
+    if not any(can_be_relayed(each) for each in streams):
+        raise SocketRefused(NOT_SUPPORTED, NOT_RELAYED)
+    streams = [each for each in streams if can_be_relayed(each)]
     playable = [each for each in streams if BROWSER_NAMES.get(each.codec) in wanted.codecs]
     if not playable:
         raise SocketRefused(NOT_SUPPORTED, f"This browser cannot play {streams[0].codec}, which this camera sends.")

@@ -8,6 +8,8 @@ from accounts.policy import Action
 from devices.errors import DeviceError
 from devices.families import driver_for
 from devices.models import Camera
+from streaming.consumers import NOT_RELAYED
+from streaming.sources.open import can_be_relayed
 
 
 @page(Action.WATCH)
@@ -15,6 +17,8 @@ def camera(request: HttpRequest, camera: int) -> HttpResponse:
     shown = thing_for(request, Camera, Action.WATCH, pk=camera)
     try:
         streams, cannot = driver_for(shown.device).streams(shown), ""
+        if streams and not any(can_be_relayed(each) for each in streams):
+            cannot = NOT_RELAYED
     except DeviceError as error:
         streams, cannot = [], str(error)
     return render(request, "streaming/camera.html", {"camera": shown, "streams": streams, "cannot": cannot})

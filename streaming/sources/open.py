@@ -19,6 +19,12 @@ from streaming.media import AccessUnit
 from streaming.sources import Source, SourceFailed, SourceRefused, Upstream, ports
 from streaming.sources.rtp_udp import RtpReceiver, addresses_of
 
+
+def can_be_relayed(stream: Stream) -> bool:
+    """H.264 by RTP is what is relayed so far; other streams are described by their drivers, and not shown yet."""
+    return (stream.codec, stream.transport) == ("h264", "rtp")
+
+
 # POVCAM 15.1: fixed. The only devices so far whose RTP is not described by an SDP.
 H264_PAYLOAD_TYPE = 98
 
