@@ -8,11 +8,13 @@ from itertools import pairwise
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.utils import timezone
 from playwright.sync_api import expect
 
 from accounts import tokens
 from accounts.models import Role, User
-from devices.models import Camera
+from devices import history
+from devices.models import Camera, Sample, State
 from tests.pages.conftest import DESKTOP, PASSWORD, PHONE, Visit
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -55,6 +57,8 @@ def check(visit: Visit, where: str) -> None:
         "/devices/add/",
         "/devices/{device}/",
         "/devices/{device}/edit/",
+        "/devices/{device}/history/",
+        "/events/",
         "/cameras/{camera}/",
     ],
 )
@@ -66,12 +70,16 @@ def test_pages_with_data_are_accessible_and_fit(
     User.objects.filter(pk=admin.pk).update(welcomed=False)
     visit.sign_in(admin)
     shown = fleet["Demo entrance"]
+    history.state_changed(shown.device, State.OFFLINE, "Nothing answers at this address.")
+    Sample.objects.create(device=shown.device, at=timezone.now(), state=State.OFFLINE)
     visit.go(path.format(user=somebody.pk, camera=shown.pk, device=shown.device_id))
     check(visit, path)
 
 
 @both_sizes
-@pytest.mark.parametrize("path", ["/", "/devices/", "/users/", "/tokens/", "/audit/?text=nothing-is-called-this"])
+@pytest.mark.parametrize(
+    "path", ["/", "/devices/", "/events/", "/users/", "/tokens/", "/audit/?text=nothing-is-called-this"]
+)
 def test_pages_without_data_are_accessible_and_fit(visit: Visit, path: str, admin: User) -> None:
     visit.sign_in(admin)
     visit.go(path)
@@ -337,3 +345,16 @@ def test_a_server_that_hangs_is_not_called_connected(visit: Visit, admin: User) 
     expect(state).to_have_text("The server does not answer…", timeout=30_000)
     visit.page.unroute("**/status/")
     expect(state).to_have_text("Connected", timeout=30_000)
+
+
+def test_a_new_device_shows_its_cameras_on_the_home_page_by_itself(visit: Visit, admin: User) -> None:
+    visit.sign_in(admin)
+    device = Device.objects.create(
+        name="Gate", family="povcam", host="192.0.2.9", site=Site.objects.create(name="North"), state="online"
+    )
+    visit.go("/")
+    expect(visit.page.get_by_role("heading", name="No pictures yet")).to_be_visible()
+    expect(visit.page.locator("[data-part=connection]")).to_have_text("Connected")
+    Camera.objects.create(device=device, number=1, name="Gate")
+    visit.sockets[-1].send(f'{{"type": "device.changed", "device": {device.pk}}}')
+    expect(visit.page.locator(f'.tile[data-device="{device.pk}"]')).to_be_visible()
