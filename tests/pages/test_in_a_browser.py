@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 from accounts import tokens
 from accounts.models import Role, User
 from devices import history
-from devices.models import Camera, Device, Site
+from devices.models import Camera, Device, Sample, Site, State
 from tests.pages.conftest import DESKTOP, PASSWORD, PHONE, Visit
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
