@@ -173,7 +173,8 @@ async def test_a_stop_overtakes_nothing_and_is_the_last_word(head: Head, camera:
 async def test_the_newest_of_many_wishes_counts(head: Head, camera: Camera) -> None:
     head.seconds = 0.05
     wishes = [(speed / 10, 0.0, 0.0) for speed in range(1, 9)]
-    await asyncio.gather(*(move(camera, wish) for wish in wishes))
+    await asyncio.gather(*(move(camera, wish) for wish in wishes[:-1]))  # which arrive in any order
+    await move(camera, wishes[-1])
     assert head.told[-1] == wishes[-1]
     await head.until_told(STILL)
 

@@ -1,5 +1,7 @@
 """Fixtures of the simulators' tests."""
 
+import contextlib
+import random
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
@@ -55,7 +57,10 @@ def make_port():
         opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         opened.setblocking(False)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        opened.bind((host, 0))
+        while True:  # a port of the device's own settings ends at 50000
+            with contextlib.suppress(OSError):
+                opened.bind((host, random.randrange(20000, 30000, 2)))
+                break
         ports.append(RtpPort(opened))
         return ports[-1]
 
