@@ -7,13 +7,16 @@ asked here, since nobody before can know it.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
+import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.http import HttpRequest
 
 from accounts import audit
@@ -21,12 +24,17 @@ from accounts.audit import Actor, By
 from accounts.models import User
 from accounts.policy import Action, Someone, may, reaches
 from accounts.problems import Problem
-from devices import events, polling
+from devices import events, history, keeping, loop, polling, ptz
+from devices.errors import DeviceError
 from devices.families import driver_class
-from devices.models import Device, Family, Site, State
+from devices.models import Camera, Device, DeviceQuerySet, Family, Site, State, Tag
 from devices.options import BadOption, checked
 
+logger = logging.getLogger(__name__)
+
 DEFAULT_SITE = "Main site"
+MOST_TAGS = 20
+END_SECONDS = 10.0  # what a device gets to end what runs on it before it is removed
 # What the device told of itself; nothing of it is true of another device.
 _TOLD: dict[str, Any] = {
     "model": None,
@@ -102,7 +110,45 @@ def add_device(
     options: Mapping[str, Any] | None = None,
     enabled: bool = True,
     simulated: bool = False,
+    tags: Sequence[str] = (),
 ) -> Device:
+    device = insert_device(
+        by,
+        family=family,
+        host=host,
+        name=name,
+        scheme=scheme,
+        port=port,
+        username=username,
+        password=password,
+        site=site,
+        options=options,
+        enabled=enabled,
+        simulated=simulated,
+        tags=tags,
+    )
+    announce_added(device)
+    return device
+
+
+def insert_device(
+    by: By,
+    *,
+    family: str,
+    host: str,
+    name: str = "",
+    scheme: str = "http",
+    port: int | None = None,
+    username: str = "",
+    password: str = "",
+    site: int | str | Site | None = None,
+    options: Mapping[str, Any] | None = None,
+    enabled: bool = True,
+    simulated: bool = False,
+    tags: Sequence[str] = (),
+) -> Device:
+    """Its row, audited; nobody else is told yet, so that a transaction may still take it back."""
+    words = checked_tags(tags)
     fields = _checked(
         {
             "family": family,
@@ -118,14 +164,26 @@ def add_device(
     device = Device(enabled=enabled, simulated=simulated, **fields)
     device.site = site if isinstance(site, Site) else _site(by, site)
     _save(device)
+    if words:
+        _set_tags(device, words)
     audit.record(by, "add device", device, family=device.family, address=f"{device.host}:{device.port}")
-    polling.look_soon(device)
-    events.publish("device.added", device=device.pk, name=device.name)
     return device
+
+
+def announce_added(device: Device) -> None:
+    polling.look_soon(device)
+    history.happened("device.added", device, f"{device.name} was added.")
 
 
 def change_device(by: By, device: Device, changes: Mapping[str, Any]) -> Device:
     """`changes` holds only what shall change; a password is replaced, never read."""
+    if apply_changes(by, device, changes):
+        announce_changed(device)
+    return device
+
+
+def apply_changes(by: By, device: Device, changes: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Write the changes, audited; answers name → [old, new]. Nobody else is told yet, as with `insert_device`."""
     changes = dict(changes)
     if "family" in changes and changes["family"] != device.family:
         raise Problem(409, "The family of a device stays. Remove the device and add it again.", "family")
@@ -133,6 +191,8 @@ def change_device(by: By, device: Device, changes: Mapping[str, Any]) -> Device:
     new_site = changes.pop("site", None)
     options = changes.pop("options", None)
     enabled = changes.pop("enabled", device.enabled)
+    tags = changes.pop("tags", None)
+    retagged = _change_tags(device, checked_tags(tags)) if tags is not None else {}
     fields = _checked(changes)
     if new_site is not None:
         fields["site"] = _site(by, new_site)
@@ -141,7 +201,9 @@ def change_device(by: By, device: Device, changes: Mapping[str, Any]) -> Device:
     fields["enabled"] = enabled
     changed = {name: value for name, value in fields.items() if getattr(device, name) != value}
     if not changed:
-        return device
+        if retagged:
+            audit.record(by, "change device", device, changed=retagged)
+        return retagged
     if changed.keys() & {"host", "port", "scheme"}:
         changed |= _TOLD
     elif changed.keys() & {"username", "password"} or "enabled" in changed:
@@ -152,18 +214,23 @@ def change_device(by: By, device: Device, changes: Mapping[str, Any]) -> Device:
     _save(device, update_fields=list(changed))
     if "name" in changed:  # a camera nobody renamed is called as its device
         device.cameras.filter(name=before["name"]).update(name=device.name)
-    audited = {
+    audited = retagged | {
         name: [_plain(before[name]), _plain(value)]
         for name, value in changed.items()
         if name not in _TOLD and name != "password"
     }
     if "password" in changed:
         audited["password"] = ["", ""]  # that it changed, never what it was or is
+    if "site" in changed:  # who may see the device now may see what happened to it
+        device.events.update(site=device.site)
     audit.record(by, "change device", device, changed=audited)
+    return audited
+
+
+def announce_changed(device: Device) -> None:
     polling.forget(device.pk)
     polling.look_soon(device)
     events.publish("device.changed", device=device.pk)
-    return device
 
 
 def follow(by: By, device: Device, address: Mapping[str, Any]) -> bool:
@@ -189,13 +256,65 @@ def follow(by: By, device: Device, address: Mapping[str, Any]) -> bool:
 
 
 def remove_device(by: By, device: Device) -> None:
-    """Its cameras and the grants on them go with it. Transmissions still leased are released by the keeper."""
+    """Its cameras and the grants on them go with it; what we have running on it is ended first."""
     about, device_id = audit.about(device), device.pk
+    _end_everything(device)
     # Told first: afterwards nobody could see what it is about.
-    events.publish("device.removed", device=device_id, name=device.name)
+    history.happened("device.removed", device, f"{device.name} was removed.")
     device.delete()
     polling.forget(device_id)
     audit.record(by, "remove device", about)
+
+
+def _end_everything(device: Device) -> None:
+    """Stop its cameras and give back the places we hold on it. What cannot be ended now ends by itself: the device
+    forgets whom nobody keeps alive."""
+    cameras = list(device.cameras.select_related("device"))
+    try:
+        loop.run(_end(device, cameras), END_SECONDS)
+    except (DeviceError, TimeoutError) as error:
+        logger.warning("what ran on a removed device ends by itself: %s", error, extra={"device": device.pk})
+
+
+async def _end(device: Device, cameras: list[Camera]) -> None:
+    await asyncio.gather(ptz.stop_all_of(cameras), keeping.end_all(device))
+
+
+# --- Tags -------------------------------------------------------------------------------------------------------------
+def checked_tags(tags: Sequence[str]) -> list[str]:
+    """In one spelling, sorted, each once."""
+    words = sorted({" ".join(tag.split()) for tag in tags} - {""})
+    if len(words) > MOST_TAGS:
+        raise Problem(400, f"A device has at most {MOST_TAGS} tags.", "tags")
+    for word in words:
+        _text(word, "tags", 40)
+        if "," in word:
+            raise Problem(400, "A tag must not have a comma in it.", "tags")
+    return words
+
+
+def _change_tags(device: Device, words: list[str]) -> dict[str, list[Any]]:
+    before = sorted(tag.name for tag in device.tags.all())
+    if before == words:
+        return {}
+    _set_tags(device, words)
+    return {"tags": [", ".join(before), ", ".join(words)]}
+
+
+def _set_tags(device: Device, words: list[str]) -> None:
+    device.tags.set([Tag.objects.get_or_create(name=word)[0] for word in words])
+    Tag.objects.filter(devices__isnull=True).delete()
+
+
+def searched(devices: DeviceQuerySet, text: str) -> DeviceQuerySet:
+    """Those with each word of the text in their name, address, model, serial number, MAC address, site or tags."""
+    for word in text.split():
+        anywhere = Q()
+        for column in ("name", "host", "model", "serial", "mac", "site__name"):
+            anywhere |= Q(**{f"{column}__icontains": word})
+        tagged = Tag.objects.filter(name__icontains=word).values("devices")
+        devices = devices.filter(anywhere | Q(pk__in=tagged))
+    return devices
 
 
 def _save(device: Device, update_fields: list[str] | None = None) -> None:
@@ -218,6 +337,27 @@ def _checked(fields: dict[str, Any]) -> dict[str, Any]:
         "password": lambda value: _text(value, "password", 128),
     }
     return {name: checks[name](value) for name, value in fields.items()}
+
+
+def checked_address(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Where and with which log-in a device is reached, checked, in one spelling."""
+    scheme = given.get("scheme") or "http"
+    port = given.get("port")
+    return _checked(
+        {
+            "scheme": scheme,
+            "host": given["host"],
+            "port": _PORTS.get(scheme) if port is None else port,
+            "username": given.get("username", ""),
+            "password": given.get("password", ""),
+        }
+    )
+
+
+def known_options(family: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Of these options those that the family knows, checked."""
+    known = {option.name for option in driver_class(_family(family)).options}
+    return _options(family, {name: value for name, value in options.items() if name in known})
 
 
 def _family(value: str) -> str:

@@ -76,3 +76,20 @@ async def _keep_alive(device: Device, lease: UidLease) -> None:
             await uids.kept_alive(lease, again_in=uids.RETRY_SECONDS)
         return
     await uids.kept_alive(lease, again_in=lease.keep_alive_seconds)
+
+
+async def end_all(device: Device) -> None:
+    """Stop everything we hold on a device that is being removed; holders are told. Parts before wholes."""
+    ours = [lease for lease in await uids.leases() if lease.device == device.pk]
+    for some in ([lease for lease in ours if not lease.shared], [lease for lease in ours if lease.shared]):
+        await asyncio.gather(*(_end(device, lease) for lease in some))
+
+
+async def _end(device: Device, lease: UidLease) -> None:
+    try:
+        await driver_for(device).stop(Gateway(device), lease)
+    except NoCoordination:
+        raise
+    except DeviceError as error:
+        logger.warning("a transmission of a removed device ends by itself: %s", error, extra={"device": device.pk})
+    await uids.forget(lease, "The device was removed.")

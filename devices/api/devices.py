@@ -53,6 +53,7 @@ class DeviceIn(Body):
     site: Int | str | None = Field(None, description="A site's id or name.")
     options: dict[str, Any] = Field({}, description="What the family knows; see `families`.")
     enabled: Bool = True
+    tags: list[str] = Field([], max_length=fleet.MOST_TAGS, description="Words of yours to find it by.")
 
 
 class DeviceChange(Body):
@@ -68,6 +69,7 @@ class DeviceChange(Body):
     site: Int | str = Field("", description="A site's id or name.")
     options: dict[str, Any] = Field({}, description="Replaces all options.")
     enabled: Bool = True
+    tags: list[str] = Field([], max_length=fleet.MOST_TAGS, description="Replaces all tags.")
 
 
 class DeviceOut(Schema):
@@ -83,6 +85,7 @@ class DeviceOut(Schema):
     options: dict[str, Any]
     enabled: bool
     simulated: bool
+    tags: list[str]
     state: str
     model: str | None
     serial: str | None
@@ -105,6 +108,7 @@ def device_out(device: Device, memory: polling.Memory | None) -> dict[str, Any]:
         "id": device.pk,
         "site": device.site_id,
         "site_name": device.site.name,
+        "tags": [tag.name for tag in device.tags.all()],
         "last_seen": polling.last_seen(device, memory),
         "capabilities": sorted(driver_for(device).capabilities),
         "status": status,
@@ -115,10 +119,24 @@ def one_device_out(device: Device) -> dict[str, Any]:
     return device_out(device, polling.remembered([device.pk]).get(device.pk))
 
 
+class DeviceFilter(Schema):
+    search: str = Field("", max_length=100, description="Words of its name, address, model, serial, MAC, site or tags.")
+    site: int | None = None
+    family: str = Field("", max_length=10)
+    state: str = Field("", max_length=12)
+    tag: str = Field("", max_length=40)
+    enabled: bool | None = None
+
+
 @router.get("devices", response=Page[DeviceOut])
 @endpoint(Action.WATCH)
-def list_devices(request: HttpRequest, paging: Query[Paging]) -> dict[str, Any]:
-    page = paged(Device.objects.visible_to(request.user).select_related("site"), paging)
+def list_devices(request: HttpRequest, wanted: Query[DeviceFilter], paging: Query[Paging]) -> dict[str, Any]:
+    found = fleet.searched(Device.objects.visible_to(request.user), wanted.search)
+    exact = {"site": wanted.site, "family": wanted.family, "state": wanted.state, "enabled": wanted.enabled}
+    found = found.filter(**{name: value for name, value in exact.items() if value not in (None, "")})
+    if wanted.tag:
+        found = found.filter(tags__name=wanted.tag)
+    page = paged(found.select_related("site").prefetch_related("tags"), paging)
     memories = polling.remembered([device.pk for device in page["results"]])
     page["results"] = [device_out(device, memories.get(device.pk)) for device in page["results"]]
     return page

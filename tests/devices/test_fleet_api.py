@@ -30,6 +30,7 @@ def test_a_device_is_added_with_the_contracts_fields(admin: Api, redis_client: r
         "options": {"keep_alive_seconds": 20},
         "enabled": True,
         "simulated": False,
+        "tags": [],
         "state": "unknown",
         "model": None,
         "serial": None,

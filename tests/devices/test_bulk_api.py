@@ -1,0 +1,178 @@
+"""Many at once, tags and search, probing an address, and a removal that leaves nothing running."""
+
+from collections.abc import Callable
+
+import pytest
+from asgiref.sync import async_to_sync
+
+from accounts.models import AuditEntry, Role
+from devices import ptz, uids
+from devices.models import Camera, Device, Event, Site, Tag
+from tests.devices.conftest import PASSWORD, USER, Api, Simulator, free_port
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+BODY = {"family": "povcam", "username": USER, "password": PASSWORD}
+
+
+def add(admin: Api, host: str, **fields: object) -> int:
+    status, device = admin("POST", "devices", BODY | {"host": host} | fields)
+    assert status == 201, device
+    return int(device["id"])
+
+
+def names(admin: Api, query: str) -> list[str]:
+    status, page = admin("GET", f"devices?{query}")
+    assert status == 200
+    return [device["name"] for device in page["results"]]
+
+
+def test_devices_are_found_by_what_is_known_of_them(admin: Api) -> None:
+    for site in ("Main site", "South"):
+        Site.objects.create(name=site)
+    add(admin, "10.0.0.1", name="Gate", tags=["outside", "night  shift", "outside"])
+    add(admin, "10.0.0.2", name="Hall", site="South", enabled=False)
+    Device.objects.filter(name="Hall").update(serial="L6TQD0048", state="offline")
+    assert names(admin, "search=gate") == ["Gate"]
+    assert names(admin, "search=10.0.0") == ["Gate", "Hall"]
+    assert names(admin, "search=l6tq%20south") == ["Hall"]
+    assert names(admin, "search=night") == ["Gate"]
+    assert names(admin, "tag=outside") == ["Gate"]
+    assert names(admin, "state=offline") == ["Hall"]
+    assert names(admin, "enabled=true&family=povcam") == ["Gate"]
+    assert names(admin, f"site={Site.objects.get(name='South').pk}") == ["Hall"]
+    assert admin("GET", "devices?search=gate")[1]["results"][0]["tags"] == ["night shift", "outside"]
+    assert [tag["name"] for tag in admin("GET", "tags")[1]["results"]] == ["night shift", "outside"]
+    assert admin("GET", "devices?site=x")[0] == 400
+
+
+def test_tags_are_changed_and_the_last_use_of_one_ends_it(admin: Api) -> None:
+    device = add(admin, "10.0.0.1", tags=["a", "b"])
+    assert admin("PATCH", f"devices/{device}", {"tags": ["b", "c"]})[1]["tags"] == ["b", "c"]
+    assert AuditEntry.objects.filter(action="change device").latest("pk").detail == {
+        "changed": {"tags": ["a, b", "b, c"]}
+    }
+    assert set(Tag.objects.values_list("name", flat=True)) == {"b", "c"}
+    for bad in (["x" * 41], ["a,b"], ["\u0007"], [str(n) for n in range(21)], [1], "a"):
+        assert admin("PATCH", f"devices/{device}", {"tags": bad})[0] == 400
+
+
+def test_rows_of_many_are_changed_at_once(admin: Api, api_of: Callable[..., Api]) -> None:
+    ids = [add(admin, f"10.0.0.{n}") for n in range(3)]
+    status, done = admin("POST", "devices/bulk", {"devices": [*ids, 999], "action": "disable"})
+    assert status == 200
+    assert [each["ok"] for each in done["results"]] == [True, True, True, False]
+    assert done["results"][3]["error"] == "There is no such device."
+    assert not Device.objects.filter(enabled=True).exists()
+    Site.objects.create(name="South")
+    admin("POST", "devices/bulk", {"devices": ids, "action": "move", "site": "South"})
+    assert set(Device.objects.values_list("site__name", flat=True)) == {"South"}
+    admin("POST", "devices/bulk", {"devices": ids, "action": "tag", "tags": ["a", "b"]})
+    admin("POST", "devices/bulk", {"devices": ids[:1], "action": "untag", "tags": ["a"]})
+    assert names(admin, "tag=a") == ["10.0.0.1", "10.0.0.2"]
+    _, done = admin("POST", "devices/bulk", {"devices": ids, "action": "move", "site": "Nowhere"})
+    assert {each["error"] for each in done["results"]} == {"There is no site Nowhere."}
+    assert api_of(Role.OPERATOR)("POST", "devices/bulk", {"devices": ids, "action": "enable"})[0] == 403
+    other = api_of(Role.ADMIN, Site.objects.create(name="East"))
+    assert [
+        each["ok"] for each in other("POST", "devices/bulk", {"devices": ids, "action": "enable"})[1]["results"]
+    ] == [False] * 3
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"devices": [], "action": "enable"},
+        {"devices": [1], "action": "explode"},
+        {"devices": list(range(1001)), "action": "enable"},
+        {"devices": list(range(201)), "action": "poll"},
+        {"devices": [1], "action": "move"},
+        {"devices": [1], "action": "tag"},
+        {"devices": [1], "action": "set_ntp"},
+        {"devices": [1], "action": "set_ntp", "server": "a b"},
+        {"devices": ["1"], "action": "enable"},
+    ],
+)
+def test_what_makes_no_sense_for_many_is_refused(admin: Api, body: dict[str, object]) -> None:
+    assert admin("POST", "devices/bulk", body)[0] == 400
+
+
+def test_many_are_asked_at_once(admin: Api, simulator: Simulator) -> None:
+    here = add(admin, "127.0.0.1", port=simulator.port)
+    away = add(admin, "127.0.0.1", port=free_port())
+    for action, more in (("poll", {}), ("set_clock", {}), ("set_ntp", {"server": "192.168.0.1"})):
+        _, done = admin("POST", "devices/bulk", {"devices": [here, away], "action": action} | more)
+        assert [each["ok"] for each in done["results"]] == [True, False], (action, done)
+        assert "Nothing answers" in done["results"][1]["error"]
+    _, ntp = admin("GET", f"devices/{here}/settings/ntp")
+    assert ntp["values"]["ntp_addr"] == "192.168.0.1"
+    assert {"set clock", "set time server"} <= set(AuditEntry.objects.values_list("action", flat=True))
+    assert simulator.violations == []
+
+
+# --- Probing ----------------------------------------------------------------------------------------------------------
+def test_an_address_is_probed(admin: Api, simulator: Simulator) -> None:
+    body = {"host": "127.0.0.1", "port": simulator.port, "username": USER, "password": PASSWORD}
+    status, found = admin("POST", "devices/probe", body)
+    assert status == 200, found
+    assert found["family"] == "povcam"
+    assert found["model"].startswith("AG-")
+    assert [camera["number"] for camera in found["cameras"]] == [1]
+    assert "ptz" in found["capabilities"]
+    assert found["device"] is None
+    assert not Device.objects.exists()
+    ours = add(admin, "127.0.0.1", port=simulator.port)
+    assert admin("POST", "devices/probe", body)[1]["device"] == ours
+
+
+def test_a_probe_says_what_is_wrong(admin: Api, simulator: Simulator) -> None:
+    body = {"host": "127.0.0.1", "port": simulator.port, "username": USER}
+    assert admin("POST", "devices/probe", body | {"password": "wrong"})[0] == 409
+    assert admin("POST", "devices/probe", body | {"port": free_port()})[0] == 504
+    assert admin("POST", "devices/probe", body | {"host": "a b"})[1]["field"] == "host"
+    assert admin("POST", "devices/probe", body | {"family": "betamax"})[1]["field"] == "family"
+
+
+def test_what_is_of_no_family_is_said(admin: Api, simulator: Simulator) -> None:
+    simulator.side_door("fault", {"kind": "status", "status": 404, "path": ""})
+    body = {"host": "127.0.0.1", "port": simulator.port, "username": USER, "password": PASSWORD, "family": "povcam"}
+    status, error = admin("POST", "devices/probe", body)
+    assert status == 422
+    assert "not as Panasonic POVCAM does" in error["error"]
+
+
+# --- Removing ---------------------------------------------------------------------------------------------------------
+def test_a_removed_device_is_told_to_stop_and_its_places_are_given_back(admin: Api, simulator: Simulator) -> None:
+    device = add(admin, "127.0.0.1", port=simulator.port, name="Gate")
+    camera = Camera.objects.create(device_id=device, name="Gate")
+    lease = uids.UidLease(device=device, uid="77", mode="h264", port=40000, keep_alive_seconds=30)
+    async_to_sync(uids.hold)(lease)
+    assert admin("POST", f"cameras/{camera.pk}/ptz", {"zoom": 1})[0] == 204
+    assert admin("DELETE", f"devices/{device}")[0] == 204
+    assert simulator.side_door("state")["state"]["head"]["zoom_speed"] == 0
+    assert any("connect=stop" in target and "UID=77" in target for target in simulator.targets)
+    assert async_to_sync(uids.leases)() == []
+    assert ptz.overdue() == []
+    event = Event.objects.get(type="device.removed")
+    assert (event.device, event.text) == (None, "Gate was removed.")
+
+
+def test_a_device_that_is_away_is_removed_all_the_same(admin: Api) -> None:
+    device = add(admin, "127.0.0.1", port=free_port())
+    lease = uids.UidLease(device=device, uid="77", mode="h264", port=40000, keep_alive_seconds=30)
+    async_to_sync(uids.hold)(lease)
+    assert admin("DELETE", f"devices/{device}")[0] == 204
+    assert not Device.objects.exists()
+    assert async_to_sync(uids.leases)() == []
+
+
+def test_events_move_with_their_device(admin: Api) -> None:
+    device = add(admin, "10.0.0.1", name="Gate")
+    Site.objects.create(name="South")
+    assert admin("PATCH", f"devices/{device}", {"site": "South"})[0] == 200
+    assert set(Event.objects.values_list("site__name", flat=True)) == {"South"}
+
+
+@pytest.fixture(autouse=True)
+def _redis(redis_client: object) -> None:
+    """Every test here needs one."""
