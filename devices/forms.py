@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.db.models import QuerySet
@@ -41,6 +41,56 @@ class DeviceFilter(forms.Form):
             field = self.fields[name]
             assert isinstance(field, forms.ChoiceField)
             field.choices = [("", everything), *((row.name, row.name) for row in rows)]
+
+    def chosen(self) -> dict[str, Any]:
+        self.is_valid()
+        return {name: value for name, value in self.cleaned_data.items() if value}
+
+
+class EventFilter(forms.Form):
+    """What the list of events shows. A field that could not be read filters nothing, and says so beside it."""
+
+    KINDS: ClassVar[dict[str, tuple[str, ...]]] = {
+        "states": ("device.state",),
+        "problems": ("device.problem", "device.problem_over"),
+        "recording": ("device.recording",),
+        "care": ("device.restart", "device.certificate_changed"),
+    }
+
+    text = forms.CharField(
+        label="Search",
+        max_length=100,
+        required=False,
+        widget=forms.TextInput(attrs={"type": "search", "data-search": "", "placeholder": "Device, site, words…"}),
+    )
+    type = forms.ChoiceField(
+        label="Kind",
+        required=False,
+        choices=[
+            ("", "All kinds"),
+            ("states", "States"),
+            ("problems", "Problems"),
+            ("recording", "Recording"),
+            ("care", "Restarts and certificates"),
+        ],
+    )
+    site = forms.ChoiceField(label="Site", required=False)
+    since = forms.DateTimeField(
+        label="From (UTC)",
+        required=False,
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+    )
+    until = forms.DateTimeField(
+        label="To (UTC)",
+        required=False,
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+    )
+
+    def __init__(self, *args: Any, sites: QuerySet[Site], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["site"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [("", "All sites"), *((site.name, site.name) for site in sites)]
 
     def chosen(self) -> dict[str, Any]:
         self.is_valid()

@@ -1,7 +1,7 @@
 from django.urls import path
 
 from devices.consumers import EventsConsumer
-from devices.pages import adding, care, console, device, history, listing, settings
+from devices.pages import adding, care, console, device, events, history, listing, settings
 
 urlpatterns = [
     path("devices/", listing.device_list, name="list"),
@@ -33,6 +33,7 @@ urlpatterns = [
     path("devices/<int:device>/exchanges/", console.exchanges_page, name="device-exchanges"),
     path("devices/<int:device>/console/", console.console_page, name="device-console"),
     path("devices/<int:device>/console/<str:command>/", console.console_page, name="device-console-command"),
+    path("events/", events.event_list, name="events"),
     path("demo/add/", adding.add_demo, name="add-demo"),
     path("demo/remove/", adding.remove_demo, name="remove-demo"),
 ]

@@ -65,11 +65,11 @@ async def _asked(
     return await sync_to_async(render)(request, template, framing)
 
 
-@page(Action.WATCH)
+@page(Action.CONFIGURE)
 @require_safe
 async def sessions_page(request: HttpRequest, device: int) -> HttpResponse:
     """The UIDs we hold on the device, and for whom."""
-    shown = await sync_to_async(device_for)(request, device, Action.WATCH, Capability.LIVE)
+    shown = await sync_to_async(device_for)(request, device, Action.CONFIGURE, Capability.LIVE)
     context: dict[str, Any] = {}
     try:
         names = await sync_to_async(_camera_names)(request, shown)

@@ -35,7 +35,7 @@ TABS = (
     Tab("History", "history", "device-history", Action.WATCH),
     Tab("Log", "scroll-text", "device-log", Action.CONFIGURE, Capability.LOG),
     Tab("Storage", "hard-drive", "device-storage", Action.WATCH, Capability.STORAGE),
-    Tab("Sessions", "users", "device-sessions", Action.WATCH, Capability.LIVE),
+    Tab("Sessions", "users", "device-sessions", Action.CONFIGURE, Capability.LIVE),
     Tab("Exchanges", "messages-square", "device-exchanges", Action.CONSOLE),
     Tab("Console", "terminal", "device-console", Action.CONSOLE),
 )

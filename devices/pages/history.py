@@ -1,15 +1,19 @@
-"""What became of a device: its snapshots of settings, compared and brought back."""
+"""What became of a device: how it was, what happened, and its snapshots of settings, compared and brought back."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.contrib import messages
+from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.guards import page
@@ -20,10 +24,13 @@ from devices.cgi import schema
 from devices.families import driver_for
 from devices.families.base import Capability
 from devices.fields import text_of
-from devices.models import Device, Snapshot
+from devices.models import Device, Event, Snapshot, State
 from devices.pages.frame import ask, device_for, framed, is_part
 from devices.snapshots import Restored
 
+EVENTS_PER_PAGE = 25
+STRIP_WIDTH = 1000
+STRIPS = ((timedelta(days=1), "24 hours"), (timedelta(days=7), "7 days"), (timedelta(days=30), "30 days"))
 NOW = "now"  # stands for the device as it is, where a snapshot could be named
 Pairs = Mapping[str, Mapping[str, tuple[Any, Any]]]
 
@@ -38,10 +45,51 @@ class ChangedGroup:
 @require_safe
 def history_page(request: HttpRequest, device: int) -> HttpResponse:
     shown = device_for(request, device, Action.WATCH)
-    context = framed(request, shown, "device-history")
+    events = Paginator(Event.objects.visible_to(request.user).filter(device=shown), EVENTS_PER_PAGE)
+    context = framed(
+        request,
+        shown,
+        "device-history",
+        events=events.get_page(request.GET.get("page")),
+        strips=[_strip(shown, timezone.now(), length, label) for length, label in STRIPS],
+    )
     if context["may_configure"] and Capability.SETTINGS in context["capabilities"]:
         context["snapshots"] = shown.snapshots.defer("values", "secrets")
     return render(request, "devices/history.html", context)
+
+
+@dataclass(frozen=True)
+class Span:
+    """A while in one state, on a strip that is STRIP_WIDTH wide."""
+
+    state: str
+    since: datetime
+    left: float
+    width: float
+
+
+@dataclass(frozen=True)
+class Strip:
+    label: str
+    spans: list[Span]
+    available: float | None  # percent of the time that is known; None when nothing is
+
+
+def _strip(device: Device, now: datetime, length: timedelta, label: str) -> Strip:
+    """How the device was over a time: each sample tells until the next. Before the first nothing is known."""
+    begin = now - length
+    rows = list(device.samples.filter(at__gte=begin, at__lte=now).order_by("at", "pk").values_list("at", "state"))
+    last_before = device.samples.filter(at__lt=begin).values_list("state", flat=True).first()
+    if last_before is not None:
+        rows.insert(0, (begin, last_before))
+    changes = [row for at, row in enumerate(rows) if at == 0 or row[1] != rows[at - 1][1]]
+    spans = []
+    for (since, state), (until, _) in pairwise([*changes, (now, "")]):
+        left, width = ((moment / length) * STRIP_WIDTH for moment in (since - begin, until - since))
+        spans.append(Span(state, since, round(left, 2), round(width, 2)))
+    known = sum(span.width for span in spans if span.state != State.UNKNOWN)
+    well = sum(span.width for span in spans if span.state in (State.ONLINE, State.DEGRADED))
+    return Strip(label, spans, round(100 * well / known, 1) if known else None)
 
 
 # --- Snapshots --------------------------------------------------------------------------------------------------------

@@ -8,7 +8,8 @@ import pytest
 from playwright.sync_api import expect
 
 from accounts.models import User
-from devices.models import Camera, Device, Snapshot
+from devices import history
+from devices.models import Camera, Device, Snapshot, State
 from tests.pages.conftest import Visit
 from tests.pages.test_in_a_browser import both_sizes, check
 
@@ -122,3 +123,15 @@ def test_a_device_is_deleted_only_when_its_name_was_typed(visit: Visit, admin: U
     last.click()
     visit.page.wait_for_url("**/devices/")
     expect(visit.page.get_by_text("Gate B device is deleted.")).to_be_visible()
+
+
+def test_events_show_as_they_happen(visit: Visit, admin: User, fleet: dict[str, Camera]) -> None:
+    visit.sign_in(admin)
+    visit.go("/")
+    visit.page.keyboard.press("g")
+    visit.page.keyboard.press("e")
+    visit.page.wait_for_url("**/events/")
+    device = fleet["Gate B"].device
+    history.state_changed(device, State.ONLINE, "")
+    visit.sockets[-1].send(json.dumps({"type": "device.state", "device": device.pk, "name": "B", "state": "online"}))
+    expect(visit.page.locator("#events")).to_contain_text("Gate B device is online.")
