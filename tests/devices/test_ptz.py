@@ -64,9 +64,9 @@ class Head:
 def head(monkeypatch: pytest.MonkeyPatch) -> Head:
     head = Head()
     monkeypatch.setattr(ptz, "driver_for", lambda device: head)
-    monkeypatch.setattr(ptz, "MOVE_SECONDS", 0.4)
-    monkeypatch.setattr(ptz, "OVERDUE_SECONDS", 0.1)
-    monkeypatch.setattr(ptz, "DRIVING_SECONDS", 0.6)
+    monkeypatch.setattr(ptz, "MOVE_SECONDS", 1.5)
+    monkeypatch.setattr(ptz, "OVERDUE_SECONDS", 0.3)
+    monkeypatch.setattr(ptz, "DRIVING_SECONDS", 2.0)
     monkeypatch.setattr(ptz, "STOP_AGAIN_SECONDS", (0.05, 0.05, 0.05))
     return head
 
@@ -145,7 +145,7 @@ async def test_a_dead_process_leaves_its_movement_to_the_task(
 async def test_two_tasks_stop_it_once(head: Head, camera: Camera) -> None:
     await move(camera, LEFT)
     forget_watches()
-    await asyncio.sleep(0.6)
+    await until(ptz.overdue)
     head.seconds = 0.2
     await asyncio.gather(*(ptz.end_overdue([7], [camera]) for _ in range(3)))
     assert head.told == [LEFT, STILL]
