@@ -130,8 +130,7 @@ def checks() -> list[str]:
 def suite(tally: Tally, arguments: list[str], environment: dict[str, str]) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        # Many tests wait for servers, devices and browsers; one more process than cores keeps the machine busy.
-        workers = ["-n", str((os.cpu_count() or 1) + 1), "--dist", "loadfile"]
+        workers = ["-n", str(os.cpu_count() or 1), "--dist", "loadfile"]
         reporting = [f"--junitxml={report}", "-o", "junit_logging=no"]
         command = [sys.executable, "-m", "pytest", "-q", *workers, *reporting, *arguments]
         status = subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}).returncode
