@@ -162,6 +162,13 @@ class EditDevice(forms.Form):
 
     name = forms.CharField(label="Name", max_length=100, widget=forms.TextInput(attrs={"autocomplete": "off"}))
     site = forms.ChoiceField(label="Site")
+    tags = forms.CharField(
+        label="Tags",
+        max_length=400,
+        required=False,
+        help_text="Words of yours to find it by; commas between several.",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
     scheme = NewDevice.base_fields["scheme"]
     host = forms.CharField(
         label="Address",
@@ -190,6 +197,7 @@ class EditDevice(forms.Form):
     ) -> None:
         initial = {name: getattr(device, name) for name in ("name", "scheme", "host", "port", "username")}
         initial["site"] = device.site.name
+        initial["tags"] = ", ".join(tag.name for tag in device.tags.all())
         for option in options:
             initial[f"option_{option.name}"] = value_of((option,), device.options, option.name)
         super().__init__(data, initial=initial)
@@ -211,6 +219,7 @@ class EditDevice(forms.Form):
             del changes["site"]
         if self.cleaned_data["password"]:
             changes["password"] = self.cleaned_data["password"]
+        changes["tags"] = self.cleaned_data["tags"].split(",")
         wanted = {option.name: self.cleaned_data[f"option_{option.name}"] for option in self.options}
         changes["options"] = {
             option.name: wanted[option.name]

@@ -1,10 +1,12 @@
 from django.urls import path
 
 from devices.consumers import EventsConsumer
-from devices.pages import adding, care, console, device, events, history, listing, settings
+from devices.pages import adding, care, console, device, events, history, importing, listing, settings
 
 urlpatterns = [
     path("devices/", listing.device_list, name="list"),
+    path("devices/bulk/", listing.act_on_many, name="bulk"),
+    path("devices/import/", importing.import_page, name="import"),
     path("devices/add/", adding.add, name="add"),
     path("devices/<int:device>/", device.overview, name="device"),
     path("devices/<int:device>/edit/", device.edit, name="device-edit"),

@@ -5,17 +5,21 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
+from asgiref.sync import sync_to_async
+from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_safe
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
 
 from accounts.guards import page
 from accounts.policy import Action, may
-from devices import polling
+from accounts.problems import Problem
+from devices import bulk, fleet, polling
 from devices.forms import DeviceFilter
-from devices.models import Device, Site, State, Tag
+from devices.models import Device, DeviceQuerySet, Site, State, Tag
 
 DEVICES_PER_PAGE = 100
 SORTED_BY = {
@@ -49,27 +53,18 @@ def device_list(request: HttpRequest) -> HttpResponse:
         "filter_query": urlencode(asked),
         "query": urlencode({**asked, "sort": sort} if sort else asked),
         "may_configure": may(request.user, Action.CONFIGURE),
+        "sites": Site.objects.controlled_by(request.user),
         "may_everything": may(request.user, Action.MANAGE_USERS),
     }
     return render(request, "devices/list.html", context)
 
 
-def _tags(visible: QuerySet[Device]) -> QuerySet[Tag]:
+def _tags(visible: DeviceQuerySet) -> QuerySet[Tag]:
     return Tag.objects.filter(devices__in=visible).distinct()
 
 
-def _found(devices: QuerySet[Device], chosen: dict[str, Any]) -> QuerySet[Device]:
-    for word in str(chosen.get("text", "")).split():
-        devices = devices.filter(
-            Q(name__icontains=word)
-            | Q(host__icontains=word)
-            | Q(model__icontains=word)
-            | Q(serial__icontains=word)
-            | Q(mac__icontains=word)
-            | Q(firmware__icontains=word)
-            | Q(site__name__icontains=word)
-            | Q(tags__name__icontains=word)
-        )
+def _found(devices: DeviceQuerySet, chosen: dict[str, Any]) -> DeviceQuerySet:
+    devices = fleet.searched(devices, chosen.get("text", ""))
     match chosen.get("state"):
         case "disabled":
             devices = devices.filter(enabled=False)
@@ -83,12 +78,63 @@ def _found(devices: QuerySet[Device], chosen: dict[str, Any]) -> QuerySet[Device
         devices = devices.filter(family=family)
     if tag := chosen.get("tag"):
         devices = devices.filter(tags__name=tag)
-    return devices.distinct()
+    return devices
 
 
-def _sorted(devices: QuerySet[Device], sort: str) -> QuerySet[Device]:
+def _sorted(devices: DeviceQuerySet, sort: str) -> DeviceQuerySet:
     names = SORTED_BY.get(sort.lstrip("-"), SORTED_BY["site"])
     down = sort.startswith("-")
     # What has no value comes last, whichever way it is sorted.
     order = [F(name).desc(nulls_last=True) if down else F(name).asc(nulls_last=True) for name in names]
     return devices.order_by(*order, "pk")
+
+
+# --- Several at once --------------------------------------------------------------------------------------------------
+FAILURES_TOLD = 5
+_DONE = {
+    "enable": "enabled",
+    "disable": "disabled",
+    "move": "moved",
+    "tag": "tagged",
+    "untag": "rid of the tags",
+    "poll": "asked",
+    "set_clock": "set to our clock",
+    "set_ntp": "given the time server",
+}
+
+
+@page(Action.CONFIGURE)
+@require_POST
+async def act_on_many(request: HttpRequest) -> HttpResponse:
+    """What the bar below the list does with the selected devices; each is done or refused by itself."""
+    sent = request.POST
+    action = sent.get("action", "")
+    wish = bulk.Wish(
+        action, sent.get("site") or None, sent.get("server", "").strip(), tuple(sent.get("tags", "").split(","))
+    )
+    ids = [int(each) for each in sent.getlist("device") if each.isascii() and each.isdecimal() and len(each) < 10]
+    try:
+        done = await bulk.run(request, ids, wish)
+    except Problem as problem:
+        messages.error(request, problem.sentence)
+    else:
+        await sync_to_async(_tell)(request, done, _DONE[action])
+    back = sent.get("back", "")
+    return redirect(f"{reverse('devices:list')}?{back}" if back else "devices:list")
+
+
+def _tell(request: HttpRequest, done: list[bulk.Done], word: str) -> None:
+    failed = [each for each in done if not each.ok]
+    well = len(done) - len(failed)
+    if well:
+        messages.success(request, f"{well} {'device is' if well == 1 else 'devices are'} {word}.")
+    if not failed:
+        return
+    names = dict(
+        Device.objects.visible_to(request.user)
+        .filter(pk__in=[each.device for each in failed])
+        .values_list("pk", "name")
+    )
+    told = [f"{names.get(each.device, 'A device')}: {each.error}" for each in failed[:FAILURES_TOLD]]
+    more = f" And {len(failed) - FAILURES_TOLD} more." if len(failed) > FAILURES_TOLD else ""
+    messages.error(request, " ".join(told) + more)

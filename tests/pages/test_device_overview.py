@@ -102,10 +102,11 @@ def test_it_is_deleted_only_with_its_name_typed(as_admin: Client, device: Device
 def test_it_is_edited_and_a_password_left_empty_stays(as_admin: Client, device: Device) -> None:
     device.password = "s3cret word"
     device.save()
-    changes = typed(device, name="Parking West", option_poll_seconds="30", site="South")
+    changes = typed(device, name="Parking West", option_poll_seconds="30", site="South", tags="night, perimeter")
     assert as_admin.post(f"/devices/{device.pk}/edit/", changes).status_code == 302
     device = Device.objects.get(pk=device.pk)
     assert (device.name, device.site.name, device.options) == ("Parking West", "South", {"poll_seconds": 30})
+    assert [tag.name for tag in device.tags.all()] == ["night", "perimeter"]
     assert device.password == "s3cret word"
     assert "s3cret" not in as_admin.get(f"/devices/{device.pk}/edit/").content.decode()
 

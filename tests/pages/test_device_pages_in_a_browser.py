@@ -135,3 +135,32 @@ def test_events_show_as_they_happen(visit: Visit, admin: User, fleet: dict[str, 
     history.state_changed(device, State.ONLINE, "")
     visit.sockets[-1].send(json.dumps({"type": "device.state", "device": device.pk, "name": "B", "state": "online"}))
     expect(visit.page.locator("#events")).to_contain_text("Gate B device is online.")
+
+
+def test_selected_devices_are_acted_upon_by_the_bar(visit: Visit, admin: User, fleet: dict[str, Camera]) -> None:
+    visit.sign_in(admin)
+    visit.go("/devices/?site=South")
+    bar = visit.page.get_by_role("region", name="With the selected devices")
+    expect(bar).to_be_hidden()
+    visit.page.get_by_label("Select all devices shown").check()
+    expect(bar).to_contain_text("3 devices selected")
+    check(visit, "the list with a selection")
+    visit.page.get_by_role("button", name="Tags…").click()
+    dialog = visit.page.get_by_role("dialog", name="Tags")
+    dialog.get_by_label("Tags").fill("perimeter")
+    dialog.get_by_role("button", name="Add").click()
+    expect(visit.page.locator(".toast")).to_contain_text("3 devices are tagged.")
+    expect(visit.page.locator("#fleet tbody .tag")).to_have_count(3)
+    assert visit.page.url.endswith("/devices/?site=South")
+
+
+def test_a_table_is_imported(visit: Visit, admin: User, fleet: dict[str, Camera]) -> None:
+    visit.sign_in(admin)
+    visit.go("/devices/import/")
+    table = b"name,family,host,site\nNew gate,povcam,127.0.0.9,North\n"
+    visit.page.get_by_label("File").set_input_files({"name": "devices.csv", "mimeType": "text/csv", "buffer": table})
+    expect(visit.page.locator("#found")).to_contain_text("1 to add")
+    check(visit, "a table looked at")
+    visit.page.get_by_role("button", name="Import them").click()
+    visit.page.wait_for_url("**/devices/")
+    expect(visit.page.locator("#fleet")).to_contain_text("New gate")

@@ -55,6 +55,7 @@ def check(visit: Visit, where: str) -> None:
         "/password/",
         "/devices/",
         "/devices/add/",
+        "/devices/import/",
         "/devices/{device}/",
         "/devices/{device}/edit/",
         "/devices/{device}/history/",
