@@ -15,6 +15,12 @@ _LABELS = {
     "audio_on": "Audio",
     "priority_mode": "Priority mode",
     "clock_skew_seconds": "Its clock is off by",
+    "uids_used": "UIDs used, by everybody",
+    "uids_max": "UIDs it has",
+    "max_uids": "UIDs it has",
+    "without_ptz": "Cameras without steering",
+    "registered": "Cameras registered",
+    "picture": "Picture as set",
     "clock_skew": "Its clock is off by",
 }
 _UNITS = {"_gb": "GB", "_mb": "MB", "_seconds": "s", "_minutes": "min", "_percent": "%", "_kbps": "kbit/s"}
@@ -42,7 +48,7 @@ def facts_of(told: Mapping[str, Any]) -> list[Fact]:
     return [
         Fact(label_of(name), text_of(name, value))
         for name, value in told.items()
-        if name not in _INTERNAL and not isinstance(value, dict) and not _is_table(value)
+        if name not in _INTERNAL and not _is_table(value) and not _is_nested(value)
     ]
 
 
@@ -67,16 +73,30 @@ def label_of(name: str) -> str:
 
 
 def text_of(name: str, value: Any) -> str | None:
-    if value is None or value == "":
-        return None
+    if value is None or value in ("", [], {}):
+        return None if value in (None, "") else "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
         value = f"{value:.2f}".rstrip("0").rstrip(".")
     if isinstance(value, list):
         value = ", ".join(map(str, value))
+    if isinstance(value, dict):
+        value = _grouped(value)
     unit = next((unit for ending, unit in _UNITS.items() if name.endswith(ending)), "")
     return f"{value} {unit}".strip()
+
+
+def _grouped(each: Mapping[str, Any]) -> str:
+    """How several things are, by how they are: `ok: 1, 2, 3; lost: 4`."""
+    groups: dict[str, list[str]] = {}
+    for name, value in each.items():
+        groups.setdefault(text_of("", value) or "not told", []).append(str(name))
+    return "; ".join(f"{value}: {', '.join(names)}" for value, names in groups.items())
+
+
+def _is_nested(value: Any) -> bool:
+    return isinstance(value, dict) and any(isinstance(each, dict | list) for each in value.values())
 
 
 def _is_table(value: Any) -> bool:

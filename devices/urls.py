@@ -1,7 +1,7 @@
 from django.urls import path
 
 from devices.consumers import EventsConsumer
-from devices.pages import adding, care, console, device, events, history, importing, listing, settings
+from devices.pages import adding, cameras, care, console, device, events, history, importing, listing, settings
 
 urlpatterns = [
     path("devices/", listing.device_list, name="list"),
@@ -15,6 +15,8 @@ urlpatterns = [
     path("devices/<int:device>/accept/", device.accept, name="device-accept"),
     path("devices/<int:device>/trust/", device.trust_certificate, name="device-trust"),
     path("devices/<int:device>/delete/", device.delete, name="device-delete"),
+    path("devices/<int:device>/cameras/", cameras.cameras_page, name="device-cameras"),
+    path("devices/<int:device>/cameras/<int:camera>/", cameras.cameras_page, name="device-camera"),
     path("devices/<int:device>/settings/", settings.settings_page, name="device-settings"),
     path("devices/<int:device>/settings/<str:group>/", settings.settings_page, name="device-settings-group"),
     path("devices/<int:device>/history/", history.history_page, name="device-history"),

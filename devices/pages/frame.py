@@ -31,6 +31,7 @@ class Tab:
 
 TABS = (
     Tab("Overview", "info", "device", Action.WATCH),
+    Tab("Cameras", "video", "device-cameras", Action.WATCH),
     Tab("Settings", "sliders-horizontal", "device-settings", Action.CONFIGURE, Capability.SETTINGS),
     Tab("History", "history", "device-history", Action.WATCH),
     Tab("Log", "scroll-text", "device-log", Action.CONFIGURE, Capability.LOG),
@@ -39,6 +40,7 @@ TABS = (
     Tab("Exchanges", "messages-square", "device-exchanges", Action.CONSOLE),
     Tab("Console", "terminal", "device-console", Action.CONSOLE),
 )
+WITHOUT_DRIVER = ("device", "device-history")
 
 
 def device_for(request: HttpRequest, device_id: int, action: Action, needs: Capability | None = None) -> Device:
@@ -84,7 +86,9 @@ def framed(request: HttpRequest, device: Device, tab: str, **more: Any) -> dict[
         "tabs": [
             {"label": each.label, "icon": each.icon, "view": f"devices:{each.view}", "current": each.view == tab}
             for each in TABS
-            if allowed[each.action] and (each.needs is None or each.needs in capabilities)
+            if allowed[each.action]
+            and (each.needs is None or each.needs in capabilities)
+            and (driver is not None or each.view in WITHOUT_DRIVER)
         ],
         **more,
     }

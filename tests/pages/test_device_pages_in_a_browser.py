@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 TABS = [
     "settings/h264/",
     "settings/network/",
+    "cameras/",
     "history/",
     "log/",
     "storage/",
@@ -32,6 +33,7 @@ TABS = [
 @pytest.mark.parametrize("tab", TABS)
 def test_the_tabs_of_a_device_are_accessible_and_fit(visit: Visit, tab: str, admin: User, saved_device: Device) -> None:
     Snapshot.objects.create(device=saved_device, kind="manual", values={"basic": {"cam_title": "Hall"}})
+    Camera.objects.create(device=saved_device, number=1, name="Hall")
     visit.sign_in(admin)
     visit.go(f"/devices/{saved_device.pk}/{tab}")
     expect(visit.page.locator(".skeleton")).to_have_count(0)

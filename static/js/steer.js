@@ -1,0 +1,155 @@
+// Steering a camera by buttons that are held: [data-steer="CAMERA"] is the panel.
+//
+// While a [data-move="pan,tilt,zoom"] button is held, by pointer, by Enter or Space, or by an arrow key, the movement is
+// sent again and again; the server ends it by itself should we fall silent. A stop is sent on release, when the window
+// loses the focus, is hidden or left. It goes out at once, and once more after a command that was still on its way, so
+// that it is always the last word.
+import { call } from "./api.js";
+import { subscribe } from "./events.js";
+import { isTyping, keysAreOn } from "./keys.js";
+import { toast } from "./toasts.js";
+
+const AGAIN = 700; // ms; the server waits 2 s
+const KEYS = {
+  ArrowLeft: "-1,0,0",
+  ArrowRight: "1,0,0",
+  ArrowUp: "0,1,0",
+  ArrowDown: "0,-1,0",
+  "+": "0,0,1",
+  "-": "0,0,-1",
+};
+
+const panel = document.querySelector("[data-steer]");
+const camera = Number(panel?.dataset.steer);
+const speed = panel?.querySelector("[data-speed]");
+
+let held = null; // the button
+let timer = 0;
+let underway = null;
+
+function wanted(button) {
+  const factor = speed ? Number(speed.value) / 100 : 1;
+  const [pan, tilt, zoom] = button.dataset.move.split(",").map((part) => Number(part) * factor);
+  return { pan, tilt, zoom };
+}
+
+async function send(speeds, options) {
+  await call("POST", `cameras/${camera}/ptz`, speeds, options);
+}
+
+async function move() {
+  clearTimeout(timer);
+  const button = held;
+  if (!button) return;
+  underway = send(wanted(button));
+  try {
+    await underway;
+  } catch (error) {
+    if (held === button) release();
+    toast(error.message, "error");
+    return;
+  } finally {
+    underway = null;
+  }
+  if (held === button) timer = setTimeout(move, AGAIN);
+}
+
+function hold(button) {
+  if (held === button) return;
+  if (held) held.classList.remove("held");
+  held = button;
+  button.classList.add("held");
+  if (!underway) move();
+  else underway.catch(() => {}).finally(() => held === button && move());
+}
+
+function stop() {
+  return send({ pan: 0, tilt: 0, zoom: 0 }, { keepalive: true }).catch((error) => toast(error.message, "error"));
+}
+
+function release() {
+  if (!held) return;
+  held.classList.remove("held");
+  held = null;
+  clearTimeout(timer);
+  const late = underway;
+  stop();
+  late?.catch(() => {}).finally(() => held || stop());
+}
+
+async function once(button) {
+  const { ask, method = "POST", body, about } = button.dataset;
+  button.setAttribute("aria-busy", "true");
+  try {
+    await call(method, `cameras/${camera}/${ask}`, body ? JSON.parse(body) : undefined);
+    if (about) toast(about, "success");
+  } catch (error) {
+    toast(error.message, "error");
+  } finally {
+    button.removeAttribute("aria-busy");
+  }
+}
+
+async function savePreset(form) {
+  const number = form.elements.number.value;
+  const body = { name: form.elements.name.value.trim() };
+  if (number) body.number = Number(number);
+  try {
+    const saved = await call("POST", `cameras/${camera}/presets`, body);
+    toast(`Preset ${saved.number} is where the camera looks now.`, "success");
+    form.reset();
+    lookAgain();
+  } catch (error) {
+    toast(error.message, "error");
+  }
+}
+
+function lookAgain() {
+  if (document.getElementById("presets")) htmx.trigger("#presets", "refresh");
+}
+
+if (panel) {
+  panel.addEventListener("pointerdown", (event) => {
+    const button = event.target.closest("[data-move]");
+    if (!button || event.button !== 0) return;
+    button.setPointerCapture(event.pointerId);
+    hold(button);
+  });
+  for (const over of ["pointerup", "pointercancel", "lostpointercapture"]) panel.addEventListener(over, release);
+  panel.addEventListener("contextmenu", (event) => event.target.closest("[data-move]") && event.preventDefault());
+
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+    const focused = event.target.closest?.("[data-move]");
+    if (focused && (event.key === "Enter" || event.key === " ")) {
+      event.preventDefault();
+      if (!event.repeat) hold(focused);
+      return;
+    }
+    if (!(event.key in KEYS) || isTyping(event.target) || event.target.matches("[type=range], [type=radio]") || !keysAreOn()) return;
+    const button = panel.querySelector(`[data-move="${KEYS[event.key]}"]`);
+    if (!button) return;
+    event.preventDefault();
+    if (!event.repeat) hold(button);
+  });
+  document.addEventListener("keyup", (event) => {
+    if (event.key in KEYS || event.key === "Enter" || event.key === " ") release();
+  });
+  addEventListener("blur", release);
+  addEventListener("pagehide", release);
+  document.addEventListener("visibilitychange", () => document.hidden && release());
+
+  panel.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-ask]");
+    if (button) once(button);
+  });
+  panel.addEventListener("submit", (event) => {
+    if (!event.target.matches("[data-save-preset]")) return;
+    event.preventDefault();
+    savePreset(event.target);
+  });
+  subscribe("camera.presets", (message) => message.camera === camera && lookAgain());
+  subscribe("camera.steered", ({ camera: which, by }) => {
+    if (which === camera) panel.querySelector("[data-holder]").textContent = `${by} is steering`;
+  });
+}
