@@ -305,7 +305,7 @@ async def read_many(devices: Sequence[Device]) -> list[tuple[Device, Reading]]:
     async def one(device: Device) -> tuple[Device, Reading] | None:
         async with gate:
             try:
-                return device, await read_all(device)
+                return (device, await read_all(device)) if driver_for(device).groups else None
             except DeviceError as error:
                 logger.warning("no nightly snapshot: %s", error, extra={"device": device.pk})
             except Exception:

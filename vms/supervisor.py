@@ -310,8 +310,10 @@ class Supervisor:
             pause = min(pause * 2, LONGEST_PAUSE)
 
     async def stop_when_unwanted(self, part: Part) -> None:
-        while part.wanted() and not self.stopping.is_set():
+        while part.wanted():
             await self.sleep(0.5)
+            if self.stopping.is_set():
+                return  # `stop` ends all parts in their order, Redis last
         self.signal(part, part.stop_signal)
 
     async def sleep(self, seconds: float) -> None:

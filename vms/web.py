@@ -43,9 +43,6 @@ def listening(options: argparse.Namespace) -> socket.socket:
 async def serve(listener: socket.socket) -> None:
     import uvicorn
 
-    from devices import ptz
-    from devices.errors import DeviceError
-    from streaming import relay
     from vms import health
     from vms.asgi import application
 
@@ -56,6 +53,11 @@ async def serve(listener: socket.socket) -> None:
             timer.daemon = True
             timer.start()
             super().handle_exit(number, frame)  # type: ignore[arg-type]
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            # Here and not after `serve`: uvicorn ends the process by the signal it was sent before that returns.
+            await super().shutdown(sockets)
+            await let_go_of_devices()
 
     # WhiteNoise hands over its files piece by piece the synchronous way; they are small, so read whole is well.
     warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
@@ -81,11 +83,19 @@ async def serve(listener: socket.socket) -> None:
     gc.freeze()
     await Server(config).serve(sockets=[listener])
     watch.cancel()
+
+
+async def let_go_of_devices() -> None:
+    """Stop what this process moves and what devices send to it."""
+    from devices import ptz
+    from devices.errors import DeviceError
+    from streaming import relay
+
     try:
         await asyncio.wait_for(asyncio.gather(ptz.stop_all_watched(), relay.close_all()), CLOSE_SECONDS)
-    except (TimeoutError, DeviceError):
+    except (TimeoutError, DeviceError) as error:
         # What still moves or sends then is stopped by the worker, or by the device itself when nobody keeps it alive.
-        logging.getLogger("vms.web").warning("some devices did not answer the end of their streams in time")
+        logging.getLogger("vms.web").warning("some devices were not told to stop: %s", error or "no answer in time")
 
 
 def main() -> int:

@@ -125,6 +125,15 @@ def test_an_address_is_probed(admin: Api, simulator: Simulator) -> None:
     assert admin("POST", "devices/probe", body)[1]["device"] == ours
 
 
+@pytest.mark.parametrize("family", ["povcam", "ipro", "ipcam", "hama"])
+def test_a_probe_tells_the_family(admin: Api, start_simulator: Callable[..., Simulator], family: str) -> None:
+    simulator = start_simulator(family=family, password="abc12345")
+    body = {"host": "127.0.0.1", "port": simulator.port, "username": USER, "password": "abc12345"}
+    status, found = admin("POST", "devices/probe", body)
+    assert (status, found.get("family")) == (200, family), found
+    assert found["cameras"]
+
+
 def test_a_probe_says_what_is_wrong(admin: Api, simulator: Simulator) -> None:
     body = {"host": "127.0.0.1", "port": simulator.port, "username": USER}
     assert admin("POST", "devices/probe", body | {"password": "wrong"})[0] == 409
