@@ -128,10 +128,10 @@ def test_the_rail_has_the_pages_one_may_open_and_marks_the_present_one(
     def rail(page: str) -> list[str]:
         return re.findall(r'<a href="([^"]+)" data-go', page)
 
-    assert rail(text(as_admin.get("/users/"))) == ["/", "/devices/", "/users/", "/tokens/", "/audit/"]
+    assert rail(text(as_admin.get("/users/"))) == ["/", "/devices/", "/events/", "/users/", "/tokens/", "/audit/"]
     assert re.findall(r'data-go="(\w)" aria-current="page"', text(as_admin.get("/users/new/"))) == ["u"]
     client.force_login(person("olga"))
-    assert rail(text(client.get("/"))) == ["/", "/devices/", "/tokens/"]
+    assert rail(text(client.get("/"))) == ["/", "/devices/", "/events/", "/tokens/"]
 
 
 def test_pages_for_everybody_ask_the_database_nothing(
