@@ -43,7 +43,14 @@ class Page:
 
 PAGES = (
     Page("Cameras", "layout-grid", "c", "home", Action.WATCH, ("home", "streaming:")),
-    Page("Devices", "cctv", "d", "devices:list", Action.WATCH, ("devices:list", "devices:device", "devices:add", "devices:import")),
+    Page(
+        "Devices",
+        "cctv",
+        "d",
+        "devices:list",
+        Action.WATCH,
+        ("devices:list", "devices:device", "devices:add", "devices:import"),
+    ),
     Page("Events", "activity", "e", "devices:events", Action.WATCH, ("devices:events",)),
     Page("Users", "users", "u", "accounts:users", Action.MANAGE_USERS, ("accounts:user",), last=True),
     Page("API tokens", "key-round", "t", "accounts:tokens", Standing.SIGNED_IN, ("accounts:token",)),
