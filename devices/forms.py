@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 from django import forms
 from django.db.models import QuerySet
 
-from accounts.models import User
 from accounts.policy import Someone
 from accounts.problems import Problem
 from devices.families import families
@@ -141,7 +140,15 @@ class NewDevice(forms.Form):
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
 
-    def __init__(self, user: User, may_add_sites: bool, *args: object, **kwargs: object) -> None:
+    tags = forms.CharField(
+        label="Tags",
+        max_length=400,
+        required=False,
+        help_text="Words of yours to find it by; commas between several.",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+
+    def __init__(self, user: Someone, may_add_sites: bool, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         names = [site.name for site in Site.objects.controlled_by(user)]
         if may_add_sites and DEFAULT_SITE not in names:

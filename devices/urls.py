@@ -8,6 +8,7 @@ urlpatterns = [
     path("devices/bulk/", listing.act_on_many, name="bulk"),
     path("devices/import/", importing.import_page, name="import"),
     path("devices/add/", adding.add, name="add"),
+    path("devices/add/probe/", adding.probe, name="probe"),
     path("devices/<int:device>/", device.overview, name="device"),
     path("devices/<int:device>/edit/", device.edit, name="device-edit"),
     path("devices/<int:device>/poll/", device.poll, name="device-poll"),

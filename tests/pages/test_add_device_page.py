@@ -4,10 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import redis
 from django.test import Client
 
 from accounts.models import AuditEntry, Role, User
 from devices.models import Camera, Device, Site
+from tests.devices.conftest import PASSWORD as DEVICE_PASSWORD
+from tests.devices.conftest import USER, Simulator
 
 pytestmark = pytest.mark.django_db
 
@@ -26,8 +29,8 @@ def typed(**changes: Any) -> dict[str, Any]:
 
 def test_a_device_is_added_with_its_address_and_log_in(as_admin: Client) -> None:
     answer = as_admin.post("/devices/add/", typed(), follow=True)
-    assert answer.redirect_chain == [("/", 302)]
     device = Device.objects.get()
+    assert answer.redirect_chain == [(f"/devices/{device.pk}/", 302)]
     assert (device.name, device.host, device.port, str(device.site)) == ("192.0.2.77", "192.0.2.77", 80, "Main site")
     assert device.password == "s3cret word"
     assert "192.0.2.77 was added and is being asked what it is." in answer.content.decode()
@@ -85,3 +88,65 @@ def test_only_administrators_add_devices(person: Callable[..., User], role: Role
     assert client.get("/devices/add/").status_code == 403
     assert client.post("/devices/add/", typed()).status_code == 403
     assert not Device.objects.exists()
+
+
+# --- Finding out what it is -------------------------------------------------------------------------------------------
+def probe(client: Client, **changes: Any) -> str:
+    answer = client.post("/devices/add/probe/", typed(**changes), headers={"HX-Request": "true"})
+    assert answer.status_code == 200
+    assert "s3cret" not in answer.content.decode()
+    return answer.content.decode()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_answers_is_told_and_fills_the_form(
+    as_admin: Client, simulator: Simulator, redis_client: redis.Redis
+) -> None:
+    page = probe(as_admin, host="127.0.0.1", port=str(simulator.port), username=USER, password=DEVICE_PASSWORD)
+    assert "Panasonic POVCAM" in page
+    assert "AG-UMR20" in page
+    assert '<option value="povcam" selected>' in page
+    assert not Device.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_name_that_was_typed_stays(as_admin: Client, simulator: Simulator, redis_client: redis.Redis) -> None:
+    page = probe(
+        as_admin, host="127.0.0.1", port=str(simulator.port), username=USER, password=DEVICE_PASSWORD, name="My gate"
+    )
+    assert 'value="My gate"' in page
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"host": "127.0.0.1", "port": "9"}, "Nothing answers at 127.0.0.1:9."),
+        ({"host": "not a host!"}, "The host must be a name or an address"),
+        ({"port": "many"}, "The port must be a number from 1 to 65535."),
+    ],
+)
+def test_what_cannot_be_found_out_is_said_and_it_can_be_added_all_the_same(
+    as_admin: Client, redis_client: redis.Redis, changes: dict[str, str], sentence: str
+) -> None:
+    page = probe(as_admin, **changes)
+    assert sentence in page
+    assert "Choose its family yourself" in page
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_wrong_password_is_said(as_admin: Client, simulator: Simulator, redis_client: redis.Redis) -> None:
+    page = probe(as_admin, host="127.0.0.1", port=str(simulator.port), username=USER)
+    assert "refuses our user name and password" in page
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_device_that_is_there_already_is_shown(as_admin: Client, saved_device: Device) -> None:
+    page = probe(as_admin, host="127.0.0.1", port=str(saved_device.port), username=USER, password=DEVICE_PASSWORD)
+    assert f'href="/devices/{saved_device.pk}/"' in page
+
+
+def test_only_administrators_may_probe(person: Callable[..., User]) -> None:
+    client = Client()
+    client.force_login(person("olga", Role.OPERATOR))
+    assert client.post("/devices/add/probe/", typed()).status_code == 403

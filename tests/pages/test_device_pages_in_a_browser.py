@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
+import redis
 from playwright.sync_api import expect
 
 from accounts.models import User
 from devices import history
 from devices.models import Camera, Device, Snapshot, State
+from tests.devices.conftest import PASSWORD, USER, Simulator
 from tests.pages.conftest import Visit
 from tests.pages.test_in_a_browser import both_sizes, check
 
@@ -166,3 +168,21 @@ def test_a_table_is_imported(visit: Visit, admin: User, fleet: dict[str, Camera]
     visit.page.get_by_role("button", name="Import them").click()
     visit.page.wait_for_url("**/devices/")
     expect(visit.page.locator("#fleet")).to_contain_text("New gate")
+
+
+def test_a_device_is_found_out_about_and_added(
+    visit: Visit, admin: User, simulator: Simulator, redis_client: redis.Redis
+) -> None:
+    visit.sign_in(admin)
+    visit.go("/devices/add/")
+    visit.page.get_by_label("Address").fill("127.0.0.1")
+    visit.page.get_by_label("Port").fill(str(simulator.port))
+    visit.page.get_by_label("User name").fill(USER)
+    visit.page.get_by_label("Password", exact=False).first.fill(PASSWORD)
+    visit.page.get_by_role("button", name="Find out what it is").click()
+    expect(visit.page.locator("#found")).to_contain_text("Panasonic POVCAM answers.")
+    expect(visit.page.get_by_label("Family")).to_have_value("povcam")
+    check(visit, "what was found")
+    visit.page.get_by_role("button", name="Add the device").click()
+    expect(visit.page.locator(".subnav")).to_be_visible()
+    assert Device.objects.get().password == PASSWORD
