@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.guards import page, thing_for
-from accounts.policy import Action
+from accounts.policy import Action, may
 from accounts.problems import Problem
 from devices import fleet, polling, trust
 from devices.facts import Fact, facts_of, tables_of
@@ -35,6 +35,8 @@ def _overview(request: HttpRequest, device: Device, **more: Any) -> dict[str, An
     now = {**(status.pop("now", None) or {}), **context["fleeting"]}
     return {
         **context,
+        "recording": bool(now.get("recording")),
+        "may_record": may(request.user, Action.RECORD, device),
         "problems": status.pop("problems", []) if device.enabled else [],
         "now": facts_of(now),
         "tables": tables_of(now),

@@ -1,7 +1,10 @@
-// The pages of one device: [ and ] go from tab to tab, and a part marked [data-fresh="DEVICE"] is asked for again when
-// something about its device changes, and now and then.
+// The pages of one device: [ and ] go from tab to tab, a part marked [data-fresh="DEVICE"] is asked for again when
+// something about its device changes, and now and then; and a [data-call="path"] (a button, or a form whose fields are sent
+// along) asks the API to do something with the device, and says what became of it.
+import { call } from "./api.js";
 import { subscribe } from "./events.js";
 import { isTyping, keysAreOn } from "./keys.js";
+import { toast } from "./toasts.js";
 
 const EVERY = 10000; // ms
 const CALM = 800; // ms
@@ -33,6 +36,32 @@ document.addEventListener("keydown", (event) => {
   const tabs = [...document.querySelectorAll(".subnav a:not(.back)")];
   const at = tabs.findIndex((tab) => tab.hasAttribute("aria-current"));
   tabs[at + (event.key === "]" ? 1 : -1)]?.click();
+});
+
+async function ask(element, body) {
+  element.setAttribute("aria-busy", "true");
+  try {
+    const answer = await call("POST", element.dataset.call, body);
+    const [one] = answer?.results ?? [];
+    if (one && !one.ok) throw new Error(one.error);
+    toast(element.dataset.about, "success");
+    element.closest("dialog")?.close();
+  } catch (error) {
+    toast(error.message, "error");
+  } finally {
+    element.removeAttribute("aria-busy");
+    lookAgain();
+  }
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button[data-call]");
+  if (button) ask(button, JSON.parse(button.dataset.body ?? "{}"));
+});
+document.addEventListener("submit", (event) => {
+  if (!event.target.matches("form[data-call]")) return;
+  event.preventDefault();
+  ask(event.target, Object.fromEntries(new FormData(event.target)));
 });
 
 // Where the tabs or groups are more than fit, the present one is in sight.

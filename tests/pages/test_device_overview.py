@@ -153,3 +153,18 @@ def test_a_replacement_is_accepted_only_where_there_is_one(as_admin: Client, dev
     as_admin.post(f"/devices/{device.pk}/accept/")
     device.refresh_from_db()
     assert (device.state, device.mac) == ("unknown", None)
+
+
+@pytest.mark.parametrize(("role", "offered"), [(Role.VIEWER, False), (Role.OPERATOR, True)])
+def test_who_may_record_is_offered_it(person: Callable[..., User], device: Device, role: Role, offered: bool) -> None:
+    client = Client()
+    client.force_login(person("olga", role))
+    page = client.get(f"/devices/{device.pk}/").content.decode()
+    assert (f'data-call="devices/{device.pk}/recording"' in page) is offered
+    assert "Restart it" not in page.partition("<main")[2].partition("</main>")[0]
+
+
+def test_only_families_with_a_documented_way_offer_a_new_password(as_admin: Client, device: Device) -> None:
+    assert "Change its password…" not in as_admin.get(f"/devices/{device.pk}/").content.decode()
+    Device.objects.update(family="ipcam")
+    assert "Change its password…" in as_admin.get(f"/devices/{device.pk}/").content.decode()

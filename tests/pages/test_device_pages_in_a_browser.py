@@ -186,3 +186,26 @@ def test_a_device_is_found_out_about_and_added(
     visit.page.get_by_role("button", name="Add the device").click()
     expect(visit.page.locator(".subnav")).to_be_visible()
     assert Device.objects.get().password == PASSWORD
+
+
+def test_a_device_is_told_to_record_from_its_page(
+    visit: Visit, admin: User, saved_device: Device, simulator: Simulator
+) -> None:
+    visit.sign_in(admin)
+    visit.go(f"/devices/{saved_device.pk}/")
+    visit.page.get_by_role("button", name="Record", exact=True).click()
+    expect(visit.page.locator(".toast")).to_contain_text("Gate was told to record.")
+    assert any("sdctrl" in target and "save=start" in target for target in simulator.targets)
+
+
+def test_a_restart_is_confirmed_first(visit: Visit, admin: User, saved_device: Device, simulator: Simulator) -> None:
+    visit.sign_in(admin)
+    visit.go(f"/devices/{saved_device.pk}/")
+    visit.page.get_by_text("More", exact=True).click()
+    visit.page.get_by_role("button", name="Restart it…").click()
+    dialog = visit.page.get_by_role("dialog", name="Restart Gate?")
+    expect(dialog).to_contain_text("a running recording end")
+    check(visit, "asked about a restart")
+    assert not any("restart" in target or "reboot" in target for target in simulator.targets)
+    dialog.get_by_role("button", name="Restart it").click()
+    expect(visit.page.locator(".toast")).to_contain_text("Gate was told to restart.")
