@@ -106,7 +106,8 @@ async def test_who_just_asked_need_not_wait_to_ask_again(device: Device, recorde
     await driver.health(gateway)
     await driver.health(gateway)
     assert without_uid(recorder.targets).count("recordedtime.cgi") == 1
-    assert without_uid(recorder.targets).count("as_getinfo.cgi?FILE=2") == 2
+    # Three questions, two readings; a machine that is slow enough to let the first one grow old may take a third.
+    assert 2 <= without_uid(recorder.targets).count("as_getinfo.cgi?FILE=2") <= 3
 
 
 async def test_a_wrong_password_is_told_as_such(recorder: Simulator) -> None:
