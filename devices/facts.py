@@ -82,16 +82,22 @@ def text_of(name: str, value: Any) -> str | None:
     if isinstance(value, list):
         value = ", ".join(map(str, value))
     if isinstance(value, dict):
-        value = _grouped(value)
+        value = _each(value)
     unit = next((unit for ending, unit in _UNITS.items() if name.endswith(ending)), "")
     return f"{value} {unit}".strip()
 
 
-def _grouped(each: Mapping[str, Any]) -> str:
-    """How several things are, by how they are: `ok: 1, 2, 3; lost: 4`."""
+def _each(things: Mapping[str, Any]) -> str:
+    """Several things: numbered ones and switches by how they are (`ok: 1, 2; lost: 3`), others one after the other."""
+    if not all(str(name).isdecimal() or isinstance(value, bool) for name, value in things.items()):
+        return ", ".join(
+            f"{label_of(name).lower()} {text_of(name, value) or 'not told'}" for name, value in things.items()
+        )
     groups: dict[str, list[str]] = {}
-    for name, value in each.items():
-        groups.setdefault(text_of("", value) or "not told", []).append(str(name))
+    for name, value in things.items():
+        groups.setdefault({True: "on", False: "off"}.get(value) or text_of("", value) or "not told", []).append(
+            str(name)
+        )
     return "; ".join(f"{value}: {', '.join(names)}" for value, names in groups.items())
 
 
