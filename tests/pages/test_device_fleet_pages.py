@@ -67,7 +67,7 @@ def test_what_failed_is_told_by_name_and_the_rest_is_done(as_admin: Client, flee
 def test_nonsense_is_refused_with_a_sentence(
     as_admin: Client, fleet: dict[str, Camera], sent: dict[str, list[str]], sentence: str
 ) -> None:
-    sent = {"device": [str(fleet["Roof"].device_id)], **sent}  # type: ignore[dict-item]
+    sent = {"device": [str(fleet["Roof"].device_id)], **sent}
     assert sentence in words(as_admin.post("/devices/bulk/", sent, follow=True).content)
 
 
