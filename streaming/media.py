@@ -1,6 +1,6 @@
 """The one shape between a source and a viewer.
 
-Whatever way a picture arrives, it becomes access units of a track; whatever way it leaves, it leaves from them.
+Whatever way pictures and sound arrive, they become units of a track; whatever way they leave, they leave from them.
 Two tracks that are equal need one init segment.
 """
 
@@ -9,26 +9,51 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-# Ticks per second of every time in this room: the clock of RTP video.
+# Ticks per second of every picture's time in this room: the clock of RTP video.
 CLOCK_RATE = 90_000
 
 
 @dataclass(frozen=True, slots=True)
 class VideoTrack:
-    """H.264 as its parameter sets describe it. `codec` is what a browser is asked about: avc1.64001f."""
+    """Pictures as their parameter sets describe them."""
 
-    codec: str
+    kind: str  # h264, h265 or jpeg
+    codec: str  # what a browser is asked about: avc1.64001f
     width: int
     height: int
-    sps: bytes
-    pps: tuple[bytes, ...]
+    config: bytes  # the decoder configuration record (avcC, hvcC); empty for jpeg
+    reorder: int = 0  # how many pictures are decoded ahead of one that is shown before them, as far as is told
+
+
+@dataclass(frozen=True, slots=True)
+class AudioTrack:
+    """Sound as it must be announced to a decoder."""
+
+    kind: str  # aac, pcmu, pcma, g726le, g726be or gsm
+    codec: str  # what a browser is asked about: mp4a.40.2; the kind for what no browser plays
+    rate: int  # samples per second
+    channels: int
+    config: bytes  # the AudioSpecificConfig; empty for what needs none
 
 
 class AccessUnit(NamedTuple):
-    """One coded picture, complete and undamaged."""
+    """One coded picture, complete and undamaged, in the order of decoding."""
 
     track: VideoTrack
-    time: int  # of the sender's clock, unwrapped, in CLOCK_RATE ticks
+    time: int  # of showing it, by the sender's clock, unwrapped, in CLOCK_RATE ticks
     received: float  # Unix time at which its last byte reached us
     key: bool  # decoding can start here
-    data: bytes  # NAL units, each behind its length in 4 bytes; no parameter sets, no delimiters
+    data: bytes  # NAL units, each behind its length in 4 bytes; no parameter sets, no delimiters. Or one whole JPEG
+
+
+class AudioUnit(NamedTuple):
+    """One piece of coded sound that can be decoded alone."""
+
+    track: AudioTrack
+    time: int  # by the sender's clock, unwrapped, in samples
+    received: float
+    samples: int  # how long it lasts
+    data: bytes
+
+
+Unit = AccessUnit | AudioUnit

@@ -16,7 +16,6 @@ from __future__ import annotations
 import struct
 
 from streaming.media import CLOCK_RATE, VideoTrack
-from streaming.wire.h264 import parse_sps
 
 TRACK_ID = 1
 
@@ -166,16 +165,7 @@ def init_segment(track: VideoTrack) -> bytes:
     )
 
 
-_PROFILES_WITH_DEPTHS = frozenset({100, 110, 122, 144})  # of which avcC says more (ISO/IEC 14496-15, 5.3.3.1)
-
-
 def _avc1(track: VideoTrack) -> bytes:
-    sps = track.sps
-    config = bytes((1, sps[1], sps[2], sps[3], 0xFF, 0xE1)) + _u16(len(sps)) + sps + bytes((len(track.pps),))
-    config += b"".join(_u16(len(pps)) + pps for pps in track.pps)
-    if sps[1] in _PROFILES_WITH_DEPTHS:
-        info = parse_sps(sps)
-        config += bytes((0xFC | info.chroma_format, 0xF8 | info.luma_depth - 8, 0xF8 | info.chroma_depth - 8, 0))
     return _box(
         b"avc1",
         bytes(6),
@@ -186,5 +176,5 @@ def _avc1(track: VideoTrack) -> bytes:
         _u16(1),  # frames per sample
         bytes(32),  # no compressor's name
         _u16(24, 0xFFFF),  # colour, no colour table
-        _box(b"avcC", config),
+        _box(b"avcC", track.config),
     )

@@ -40,6 +40,7 @@ _DROPPED = frozenset({DELIMITER, 10, 11, 12})  # delimiter, end of sequence, end
 _APART = _SETS | _DROPPED  # what leaves the access unit
 _BEGINNINGS = frozenset({SPS, DELIMITER})
 _LENGTH = struct.Struct("!I")
+_SHORT = struct.Struct("!H")
 _NOTHING: tuple[AccessUnit, ...] = ()
 
 
@@ -195,7 +196,8 @@ class Depacketizer:
         self._sets_changed = False
         if self._sps and self._pps:
             info = parse_sps(self._sps)
-            self.track = VideoTrack(info.codec, info.width, info.height, self._sps, tuple(self._pps.values()))
+            config = configuration(self._sps, tuple(self._pps.values()), info)
+            self.track = VideoTrack("h264", info.codec, info.width, info.height, config)
 
     # --- Access units -------------------------------------------------------------------------------------------------
     def _finish(self, received: float, *, whole: bool) -> tuple[AccessUnit, ...]:
@@ -225,6 +227,19 @@ def _begins_unit(kind: int, data: bytes, start: int, end: int) -> bool:
     if kind == STAP_A and start + 3 < end:
         kind = data[start + 3] & 0x1F
     return kind in _BEGINNINGS
+
+
+_PROFILES_WITH_DEPTHS = frozenset({100, 110, 122, 144})  # of which avcC says more (ISO/IEC 14496-15, 5.3.3.1)
+
+
+def configuration(sps: bytes, pps: Sequence[bytes], info: SpsInfo) -> bytes:
+    """The decoder configuration record, avcC (ISO/IEC 14496-15, 5.3.3.1.2)."""
+    parts = [bytes((1, sps[1], sps[2], sps[3], 0xFF, 0xE1)), _SHORT.pack(len(sps)), sps, bytes((len(pps),))]
+    for each in pps:
+        parts += (_SHORT.pack(len(each)), each)
+    if sps[1] in _PROFILES_WITH_DEPTHS:
+        parts.append(bytes((0xFC | info.chroma_format, 0xF8 | info.luma_depth - 8, 0xF8 | info.chroma_depth - 8, 0)))
+    return b"".join(parts)
 
 
 # --- Sequence parameter sets (H.264, sections 7.3.2.1.1 and E.1) ------------------------------------------------------
