@@ -23,7 +23,7 @@ from ninja.errors import HttpError, ValidationError
 from ninja.parser import Parser
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict
 
-from accounts.problems import LastAdministrator, Problem
+from accounts.problems import LastAdministrator, Problem, Unconfirmed
 
 __all__ = [
     "Body", "Bool", "ErrorOut", "Int", "LastAdministrator", "Moment", "Number", "Page", "Paging", "Problem",
@@ -86,6 +86,7 @@ class ErrorOut(Schema):
 
     error: str = Field(description="A sentence that says what went wrong and what would do.")
     field: str = left_out(description="The field or parameter it is about; left out when there is none.")
+    confirm: str = left_out(description="What it would do to people, where that has to be confirmed first.")
 
 
 class Paging(Schema):
@@ -109,11 +110,13 @@ def paged(
 
 # --- Errors -----------------------------------------------------------------------------------------------------------
 def error_response(
-    status: int, sentence: str, field: str | None = None, retry_after: int | None = None
+    status: int, sentence: str, field: str | None = None, retry_after: int | None = None, confirm: str = ""
 ) -> HttpResponse:
     body = {"error": sentence}
     if field:
         body["field"] = field
+    if confirm:
+        body["confirm"] = confirm
     response = JsonResponse(body, status=status, json_dumps_params={"ensure_ascii": False})
     if status == 401:
         response["WWW-Authenticate"] = "Bearer"
@@ -160,6 +163,8 @@ def _of_validation(error: ValidationError) -> HttpResponse:
 def error_of(error: Exception) -> HttpResponse:
     """The answer to any exception that leaves an endpoint."""
     match error:
+        case Unconfirmed():
+            return error_response(error.status, error.sentence, error.field, confirm=error.consequence)
         case Problem():
             return error_response(error.status, error.sentence, error.field, error.retry_after)
         case ValidationError():

@@ -14,6 +14,14 @@ class Problem(Exception):
         self.retry_after = retry_after  # seconds
 
 
+class Unconfirmed(Problem):
+    """What was asked for does something to people that they have not agreed to yet; nothing was done so far."""
+
+    def __init__(self, consequence: str, doing: str) -> None:
+        super().__init__(409, f"{consequence} Send it again with confirm to {doing}.", "confirm")
+        self.consequence = consequence  # sentences
+
+
 class LastAdministrator(Problem):
     def __init__(self) -> None:
         super().__init__(

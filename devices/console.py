@@ -11,7 +11,7 @@ from asgiref.sync import sync_to_async
 
 from accounts import audit
 from accounts.audit import By, sounds_secret
-from accounts.problems import Problem
+from accounts.problems import Problem, Unconfirmed
 from devices import cgi, events, polling, snapshots
 from devices.cgi import HIDDEN, Command, Kind, Values
 from devices.errors import DeviceError
@@ -48,7 +48,7 @@ async def run(by: By, device: Device, command_id: str, params: Mapping[str, Any]
     with bad_values_refused("params."):
         cgi.request(command, params)
     if command.danger and not confirmed:
-        raise Problem(409, f"{command.danger} Send it again with confirm to run it.", "confirm")
+        raise Unconfirmed(command.danger, "run it")
     return await to_the_end(_run(by, device, driver, command, params))
 
 

@@ -15,7 +15,7 @@ from asgiref.sync import sync_to_async
 
 from accounts import audit
 from accounts.audit import By
-from accounts.problems import Problem
+from accounts.problems import Problem, Unconfirmed
 from devices import events, fleet, polling, snapshots, trust
 from devices.cgi import HIDDEN, Group, plan
 from devices.families import driver_for
@@ -100,7 +100,7 @@ async def _change(
             return Change(shown(group, before), {}, {}, {}, None)
         danger = dangers(group, todo.changed)
         if danger and not confirmed:
-            raise Problem(409, f"{danger} Send it again with confirm to do it.", "confirm")
+            raise Unconfirmed(danger, "do it")
         snapshot = await sync_to_async(snapshots.keep_before)(by, device, group, before, f"before {group.title}")
         try:
             with bad_values_refused("values."):

@@ -22,7 +22,7 @@ from django.utils import timezone
 
 from accounts import audit
 from accounts.audit import By
-from accounts.problems import Problem
+from accounts.problems import Problem, Unconfirmed
 from accounts.secrets import UnreadableSecret
 from devices import events, polling, trust
 from devices.cgi import Group, kept, why_not_kept
@@ -220,7 +220,7 @@ async def _restore(by: By, snapshot: Snapshot, confirmed: bool) -> Restored:
     async with changing(device):
         now = await read_all(device)
         if (danger := _dangers(driver, wanted, now.values)) and not confirmed:
-            raise Problem(409, f"{danger} Send it again with confirm to bring the snapshot back.", "confirm")
+            raise Unconfirmed(danger, "bring the snapshot back")
         before = await sync_to_async(keep)(
             by, device, Snapshot.Kind.BEFORE, now, f"before restoring the snapshot of {snapshot.at:%Y-%m-%d %H:%M} UTC"
         )

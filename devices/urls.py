@@ -1,7 +1,7 @@
 from django.urls import path
 
 from devices.consumers import EventsConsumer
-from devices.pages import adding, cameras, care, console, device, events, history, importing, listing, settings
+from devices.pages import adding, cameras, care, console, device, events, history, importing, listing, settings, within
 
 urlpatterns = [
     path("devices/", listing.device_list, name="list"),
@@ -35,6 +35,8 @@ urlpatterns = [
     path("devices/<int:device>/log/", care.log_page, name="device-log"),
     path("devices/<int:device>/storage/", care.storage_page, name="device-storage"),
     path("devices/<int:device>/sessions/", care.sessions_page, name="device-sessions"),
+    path("devices/<int:device>/users/", within.users_page, name="device-users"),
+    path("devices/<int:device>/outputs/", within.switches_page, name="device-switches"),
     path("devices/<int:device>/exchanges/", console.exchanges_page, name="device-exchanges"),
     path("devices/<int:device>/console/", console.console_page, name="device-console"),
     path("devices/<int:device>/console/<str:command>/", console.console_page, name="device-console-command"),

@@ -15,7 +15,7 @@ from accounts.api_base import Body, Bool, Moment, Page, Paging, paged
 from accounts.guards import endpoint, thing_for
 from accounts.policy import Action
 from accounts.problems import Problem
-from devices import history, passwords, polling, trust, uids
+from devices import care, passwords, polling, trust, uids
 from devices.api.routing import device_to_talk_to, router
 from devices.families import driver_for
 from devices.families.base import LogEntry, Store
@@ -166,7 +166,7 @@ class RecordingOut(Schema):
 
 
 class Confirmed(Body):
-    confirm: Bool = Field(False, description="Needed: pictures and a running recording end.")
+    confirm: Bool = Field(False, description="Needed; without it, what would happen is answered.")
 
 
 class PasswordIn(Body):
@@ -196,29 +196,21 @@ async def _record(request: HttpRequest, device: Device, on: bool) -> dict[str, A
 @router.post("devices/{int:device_id}/restart", response={204: None})
 @endpoint(Action.CONFIGURE)
 async def restart(request: HttpRequest, device_id: int, body: Confirmed | None = None) -> Status[None]:
-    """Restarts the device; an event tells when it is back."""
+    """Restarts the device; events tell when it is back, or that it did not come back. 409 with what it does to people
+    while `confirm` is not true."""
     device = await device_to_talk_to(request, Action.CONFIGURE, device_id)
-    if not (body and body.confirm):
-        raise Problem(
-            409,
-            f"{device.name} will be away for a minute or two; pictures and a running recording end. Send it again with "
-            "confirm to restart it.",
-            "confirm",
-        )
-    await to_the_end(_restart(request, device))
+    await care.restart(request, device, confirmed=bool(body and body.confirm))
     return Status(204, None)
 
 
-async def _restart(request: HttpRequest, device: Device) -> None:
-    trust.refuse_writing(device)
-    try:
-        await driver_for(device).restart(Gateway(device))
-    except Problem as problem:
-        await audit.arecord(request, "restart device", device, result="failed", error=problem.sentence)
-        raise
-    await audit.arecord(request, "restart device", device)
-    await sync_to_async(history.happened)("device.restart", device, f"{device.name} was told to restart.")
-    await sync_to_async(polling.look_soon)(device)
+@router.post("devices/{int:device_id}/factory-reset", response={204: None})
+@endpoint(Action.CONFIGURE)
+async def factory_reset(request: HttpRequest, device_id: int, body: Confirmed | None = None) -> Status[None]:
+    """Puts the device back to its factory settings, where its document has a way to; 422 elsewhere. 409 with what it
+    does to people while `confirm` is not true."""
+    device = await device_to_talk_to(request, Action.CONFIGURE, device_id)
+    await care.factory_reset(request, device, confirmed=bool(body and body.confirm))
+    return Status(204, None)
 
 
 @router.post("devices/{int:device_id}/password", response={204: None})

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.guards import page
 from accounts.policy import Action
-from accounts.problems import Problem
+from accounts.problems import Problem, Unconfirmed
 from devices import console, exchanges
 from devices.cgi import Command
 from devices.families.base import Driver
@@ -77,10 +77,9 @@ async def _run(
     confirmed = request.POST.get("confirm") == "1"
     try:
         answer = await ask(device, console.run(request, device, command.id, params, confirmed=confirmed))
+    except Unconfirmed as asked:
+        return {"danger": asked.consequence, "fields": _fields(command, request, keep_secrets=True)}, asked.status
     except Problem as problem:
-        if problem.field == "confirm":
-            danger = problem.sentence.replace(" Send it again with confirm to run it.", "")
-            return {"danger": danger, "fields": _fields(command, request, keep_secrets=True)}, 409
         name = (problem.field or "").removeprefix("params.")
         for each in fields:
             if each.name == name:

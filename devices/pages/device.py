@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from accounts.guards import page, thing_for
 from accounts.policy import Action, may
 from accounts.problems import Problem
-from devices import fleet, polling, trust
+from devices import care, fleet, polling, trust
 from devices.facts import Fact, facts_of, tables_of
 from devices.forms import EditDevice
 from devices.models import Device
@@ -43,6 +43,8 @@ def _overview(request: HttpRequest, device: Device, **more: Any) -> dict[str, An
         "told": facts_of(status),
         "options": _options(device),
         "cameras": device.cameras.visible_to(request.user),
+        "restart_consequence": care.restart_consequence(device),
+        "reset_consequence": care.reset_consequence(device),
         "offered": trust.short(device.certificate_offered) if device.certificate_offered else "",
     }
 

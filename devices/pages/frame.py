@@ -34,6 +34,8 @@ TABS = (
     Tab("Cameras", "video", "device-cameras", Action.WATCH),
     Tab("Settings", "sliders-horizontal", "device-settings", Action.CONFIGURE, Capability.SETTINGS),
     Tab("History", "history", "device-history", Action.WATCH),
+    Tab("Users", "user", "device-users", Action.CONFIGURE, Capability.USERS),
+    Tab("Outputs", "power", "device-switches", Action.CONFIGURE, Capability.SWITCHES),
     Tab("Log", "scroll-text", "device-log", Action.CONFIGURE, Capability.LOG),
     Tab("Storage", "hard-drive", "device-storage", Action.WATCH, Capability.STORAGE),
     Tab("Sessions", "users", "device-sessions", Action.CONFIGURE, Capability.LIVE),

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from accounts.guards import page
 from accounts.policy import Action
-from accounts.problems import Problem
+from accounts.problems import Problem, Unconfirmed
 from devices import snapshots
 from devices.cgi import schema
 from devices.families import driver_for
@@ -177,12 +177,12 @@ async def restore(request: HttpRequest, device: int, snapshot: int) -> HttpRespo
             context["template"] = "devices/parts/restoring.html"
             found = await ask(shown.device, snapshots.drift(shown))
             context |= {"groups": labels.pairs(found), "compared": True}
+    except Unconfirmed as asked:
+        status = asked.status
+        context["danger"] = asked.consequence
     except Problem as problem:
         status = 200 if is_part(request) else problem.status
-        if problem.field == "confirm":
-            context["danger"] = problem.sentence.replace(" Send it again with confirm to bring the snapshot back.", "")
-        else:
-            context["failed"] = problem.sentence
+        context["failed"] = problem.sentence
     return await _rendered(request, shown.device, context, status)
 
 

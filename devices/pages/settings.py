@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.guards import page
 from accounts.policy import Action
-from accounts.problems import Problem
+from accounts.problems import Problem, Unconfirmed
 from devices import settings
 from devices.families import driver_for
 from devices.families.base import Capability
@@ -19,8 +19,6 @@ from devices.fields import DocumentField, changed, field_of, text_of
 from devices.masks import shown_schema
 from devices.models import Device
 from devices.pages.frame import ask, device_for, framed, is_part
-
-CONFIRM = "confirm"
 
 
 @page(Action.CONFIGURE)
@@ -67,17 +65,13 @@ async def _changed(
     if not wanted:
         return {**await _read(device, group), "nothing": True}, 200
     try:
-        confirmed = request.POST.get(CONFIRM) == "1"
+        confirmed = request.POST.get("confirm") == "1"
         done = await ask(device, settings.change(request, device, group, wanted, confirmed=confirmed))
+    except Unconfirmed as asked:
+        fields = [field_of(facts, None, request.POST, keep_secrets=True) for facts in schema]
+        return {"fields": fields, "danger": asked.consequence, "wanted": _wanted(fields, wanted)}, asked.status
     except Problem as problem:
-        asked = problem.field == CONFIRM
-        fields = [field_of(facts, None, request.POST, keep_secrets=asked) for facts in schema]
-        if asked:
-            return {
-                "fields": fields,
-                "danger": problem.sentence.replace(" Send it again with confirm to do it.", ""),
-                "wanted": _wanted(fields, wanted),
-            }, 409
+        fields = [field_of(facts, None, request.POST) for facts in schema]
         return {"fields": fields, **_told(fields, problem)}, problem.status
     labels = {facts["name"]: facts["label"] for facts in schema}
     return {

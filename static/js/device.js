@@ -1,6 +1,7 @@
 // The pages of one device: [ and ] go from tab to tab, a part marked [data-fresh="DEVICE"] is asked for again when
 // something about its device changes, and now and then; and a [data-call="path"] (a button, or a form whose fields are sent
-// along) asks the API to do something with the device, and says what became of it.
+// along, with what a [data-append="field"] adds) asks the API to do something with the device, and says what became of it;
+// then the part that [data-then] names is asked for again.
 import { call } from "./api.js";
 import { subscribe } from "./events.js";
 import { isTyping, keysAreOn } from "./keys.js";
@@ -41,11 +42,12 @@ document.addEventListener("keydown", (event) => {
 async function ask(element, body) {
   element.setAttribute("aria-busy", "true");
   try {
-    const answer = await call("POST", element.dataset.call, body);
+    const answer = await call(element.dataset.method ?? "POST", element.dataset.call, body);
     const [one] = answer?.results ?? [];
-    if (one && !one.ok) throw new Error(one.error);
+    if (one?.ok === false) throw new Error(one.error);
     toast(element.dataset.about, "success");
     element.closest("dialog")?.close();
+    if (element.dataset.then) htmx.trigger(`#${element.dataset.then}`, "again");
   } catch (error) {
     toast(error.message, "error");
   } finally {
@@ -56,12 +58,14 @@ async function ask(element, body) {
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button[data-call]");
-  if (button) ask(button, JSON.parse(button.dataset.body ?? "{}"));
+  if (button) ask(button, button.dataset.method === "DELETE" ? undefined : JSON.parse(button.dataset.body ?? "{}"));
 });
 document.addEventListener("submit", (event) => {
   if (!event.target.matches("form[data-call]")) return;
   event.preventDefault();
-  ask(event.target, Object.fromEntries(new FormData(event.target)));
+  const body = { ...JSON.parse(event.target.dataset.body ?? "{}"), ...Object.fromEntries(new FormData(event.target)) };
+  for (const end of event.target.querySelectorAll("[data-append]")) body[end.dataset.append] += end.value;
+  ask(event.target, body);
 });
 
 // Where the tabs or groups are more than fit, the present one is in sight.

@@ -29,7 +29,7 @@ class Caller:
         answer = self.client.generic(method, f"/api/v1/{path}", data, kind)
         if answer.status_code >= 400:
             found = answer.json()
-            assert set(found) <= {"error", "field"}, found
+            assert set(found) <= {"error", "field", "confirm"}, found
             assert found["error"][0] != " "
             assert found["error"].endswith("."), found
         return answer  # type: ignore[return-value]

@@ -37,6 +37,7 @@ _SWITCHES = {
     "ImageUpload": ("FTP upload", cgi.SET_IMAGE_UPLOAD),
     "ImageEmail": ("E-mail", cgi.SET_IMAGE_EMAIL),
 }
+_USER_FIELDS = {"UserName": "name", "UserPassword": "password", "UserPrivilege": "rights"}
 # The document's word → the word of cameras in the field.
 FIELD_VALUES = {
     "ConfigReboot": {"No": "no", "Yes": "yes"},
@@ -273,6 +274,10 @@ class IpcamDriver(Driver):
 
     async def set_user(self, gateway: Gateway, name: str, password: str, rights: str) -> list[User]:
         values = {"UserName": name, "UserPassword": password, "UserPrivilege": rights}
+        try:
+            encode(cgi.ADD_USER, values)
+        except BadValue as error:
+            raise BadValue(_USER_FIELDS[error.parameter], str(error)) from None
         await self.ask(gateway, cgi.ADD_USER, values)
         users = await self.users(gateway)
         if not any(user.name == name for user in users):
