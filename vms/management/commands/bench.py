@@ -14,8 +14,11 @@ from django.core.management.base import BaseCommand, CommandParser
 from vms import bench
 
 
+HELPERS = ("product", "replay")
+
+
 def names() -> list[str]:
-    return sorted(module.name for module in pkgutil.iter_modules(bench.__path__) if module.name != "product")
+    return sorted(module.name for module in pkgutil.iter_modules(bench.__path__) if module.name not in HELPERS)
 
 
 class Command(BaseCommand):
