@@ -1,23 +1,28 @@
-"""Fragmented MP4 (ISO/IEC 14496-12 and -15) as a browser's Media Source takes it.
+"""Fragmented MP4 (ISO/IEC 14496-12, -14 and -15) as a browser's Media Source takes it.
 
-    init segment    ftyp moov            once per parameter set
-    fragment        prft moof mdat       one picture each, sent as soon as it is there
+    init segment    ftyp moov            once per parameter set; track 1 is the picture, track 2 the sound, if any
+    fragment        prft moof mdat       one picture, or one piece of sound, each sent as soon as it is there
 
-Both are boxed by hand. A muxer always holds one picture back, because it wants to know the next one's time; here the
+All are boxed by hand. A muxer always holds one picture back, because it wants to know the next one's time; here the
 length of a picture is estimated (`Timeline`). The init segment is a hundred lines of fixed layout, so it needs no
 muxer either: nothing to configure, the same bytes whatever library is installed, and this package stays pure.
 
+Fragments of both tracks may follow each other in any order. Pictures stand in the order of decoding; one that is shown
+later than it is decoded carries the distance (`offset`, see `reorder`).
+
 `prft` holds the wall-clock time at which the picture reached us (flags 8: a moment of our choosing, always the same),
-since the timeline itself says nothing about it.
+since the timeline itself says nothing about it; and the time at which that picture is shown.
+
+Pictures are H.264 or H.265, sound is AAC. Nothing else is put into these boxes: no browser would play it.
 """
 
 from __future__ import annotations
 
 import struct
 
-from streaming.media import CLOCK_RATE, VideoTrack
+from streaming.media import CLOCK_RATE, AudioTrack, VideoTrack
 
-TRACK_ID = 1
+VIDEO_TRACK, AUDIO_TRACK = 1, 2
 
 _U32 = struct.Struct(">I")
 _NTP_EPOCH = 2_208_988_800  # seconds from 1900 to 1970
@@ -25,33 +30,65 @@ _KEY_FLAGS = 0x0200_0000  # depends on no other
 _DELTA_FLAGS = 0x0101_0000  # depends on others, and is no place to start
 
 # One prft, one moof with one traf of one sample, and the header of the mdat: constant but for ten numbers.
-_FRAGMENT = struct.Struct(
+_BEFORE_RUN = (
     ">I4sIIQQ"  # prft: version 1, flags 8; track, NTP time, media time
     "I4s"  # moof
     "I4sII"  # mfhd: sequence
     "I4s"  # traf
     "I4sII"  # tfhd: default-base-is-moof; track
     "I4sIQ"  # tfdt: version 1; decode time
-    "I4sIIIIII"  # trun: offset, duration, size and flags of one sample
-    "I4s"  # mdat
 )
+_FRAGMENT = struct.Struct(_BEFORE_RUN + "I4sIIIIII" + "I4s")  # trun: offset, duration, size and flags of one sample
+_SHIFTED = struct.Struct(_BEFORE_RUN + "I4sIIIIIII" + "I4s")  # the same, and the distance from decoding to showing
 _PRFT, _MFHD, _TFHD, _TFDT, _TRUN = 32, 16, 16, 20, 32
 _TRAF = 8 + _TFHD + _TFDT + _TRUN
 _MOOF = 8 + _MFHD + _TRAF
 
 
-def fragment(sequence: int, decode_time: int, duration: int, key: bool, received: float, data: bytes) -> bytes:
-    """One picture. `data` are NAL units behind their lengths, `received` is Unix time."""
+def fragment(
+    sequence: int, decode_time: int, duration: int, key: bool, received: float, data: bytes, offset: int = 0
+) -> bytes:
+    """One picture, shown `offset` ticks after its decode time. `data` are NAL units behind their lengths, `received` is
+    Unix time."""
     size = len(data)
     ntp = int((received + _NTP_EPOCH) * 0x1_0000_0000)
+    flags = _KEY_FLAGS if key else _DELTA_FLAGS
+    if offset:
+        head = _SHIFTED.pack(
+            *(_PRFT, b"prft", 0x0100_0008, VIDEO_TRACK, ntp, decode_time + offset),
+            *(_MOOF + 4, b"moof"),
+            *(_MFHD, b"mfhd", 0, sequence & 0xFFFF_FFFF),
+            *(_TRAF + 4, b"traf"),
+            *(_TFHD, b"tfhd", 0x0002_0000, VIDEO_TRACK),
+            *(_TFDT, b"tfdt", 0x0100_0000, decode_time),
+            *(_TRUN + 4, b"trun", 0x0000_0F01, 1, _MOOF + 12, duration, size, flags, offset),
+            *(8 + size, b"mdat"),
+        )
+        return head + data
     head = _FRAGMENT.pack(
-        *(_PRFT, b"prft", 0x0100_0008, TRACK_ID, ntp, decode_time),
+        *(_PRFT, b"prft", 0x0100_0008, VIDEO_TRACK, ntp, decode_time),
         *(_MOOF, b"moof"),
         *(_MFHD, b"mfhd", 0, sequence & 0xFFFF_FFFF),
         *(_TRAF, b"traf"),
-        *(_TFHD, b"tfhd", 0x0002_0000, TRACK_ID),
+        *(_TFHD, b"tfhd", 0x0002_0000, VIDEO_TRACK),
         *(_TFDT, b"tfdt", 0x0100_0000, decode_time),
-        *(_TRUN, b"trun", 0x0000_0701, 1, _MOOF + 8, duration, size, _KEY_FLAGS if key else _DELTA_FLAGS),
+        *(_TRUN, b"trun", 0x0000_0701, 1, _MOOF + 8, duration, size, flags),
+        *(8 + size, b"mdat"),
+    )
+    return head + data
+
+
+def audio_fragment(sequence: int, decode_time: int, duration: int, received: float, data: bytes) -> bytes:
+    """One piece of sound; times are in samples."""
+    size = len(data)
+    head = _FRAGMENT.pack(
+        *(_PRFT, b"prft", 0x0100_0008, AUDIO_TRACK, int((received + _NTP_EPOCH) * 0x1_0000_0000), decode_time),
+        *(_MOOF, b"moof"),
+        *(_MFHD, b"mfhd", 0, sequence & 0xFFFF_FFFF),
+        *(_TRAF, b"traf"),
+        *(_TFHD, b"tfhd", 0x0002_0000, AUDIO_TRACK),
+        *(_TFDT, b"tfdt", 0x0100_0000, decode_time),
+        *(_TRUN, b"trun", 0x0000_0701, 1, _MOOF + 8, duration, size, _KEY_FLAGS),
         *(8 + size, b"mdat"),
     )
     return head + data
@@ -124,32 +161,77 @@ def _u32(*values: int) -> bytes:
 
 
 _UNITY_MATRIX = _u32(0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
+_FULL_VOLUME = 0x0100
 
 
-def init_segment(track: VideoTrack) -> bytes:
+def init_segment(video: VideoTrack, audio: AudioTrack | None = None) -> bytes:
+    """What a decoder must know before the first fragment."""
+    tracks = [
+        _track(
+            VIDEO_TRACK,
+            CLOCK_RATE,
+            _full_box(b"hdlr", 0, _u32(0), b"vide", bytes(12), b"video\0"),
+            _full_box(b"vmhd", 1, _u16(0, 0, 0, 0)),
+            _video_entry(video),
+            size=(video.width, video.height),
+        )
+    ]
+    if audio is not None:
+        tracks.append(
+            _track(
+                AUDIO_TRACK,
+                audio.rate,
+                _full_box(b"hdlr", 0, _u32(0), b"soun", bytes(12), b"sound\0"),
+                _full_box(b"smhd", 0, _u16(0, 0)),
+                _mp4a(audio),
+                volume=_FULL_VOLUME,
+            )
+        )
+    numbers = range(1, len(tracks) + 1)
     movie = _full_box(
-        b"mvhd", 0, _u32(0, 0, CLOCK_RATE, 0, 0x10000), _u16(0x0100, 0), bytes(8), _UNITY_MATRIX, bytes(24), _u32(2)
+        b"mvhd",
+        0,
+        _u32(0, 0, CLOCK_RATE, 0, 0x10000),
+        _u16(_FULL_VOLUME, 0),
+        bytes(8),
+        _UNITY_MATRIX,
+        bytes(24),
+        _u32(len(tracks) + 1),  # the next track's number
     )
+    extends = _box(b"mvex", *(_full_box(b"trex", 0, _u32(number, 1, 0, 0, 0)) for number in numbers))
+    return _box(b"ftyp", b"iso6", _u32(0), b"iso6", b"mp41") + _box(b"moov", movie, *tracks, extends)
+
+
+def _track(
+    number: int,
+    rate: int,
+    handler: bytes,
+    media_header: bytes,
+    entry: bytes,
+    *,
+    size: tuple[int, int] = (0, 0),
+    volume: int = 0,
+) -> bytes:
     header = _full_box(
         b"tkhd",
         0x0000_0003,  # enabled, in the movie
-        _u32(0, 0, TRACK_ID, 0, 0),
+        _u32(0, 0, number, 0, 0),
         bytes(8),
-        _u16(0, 0, 0, 0),
+        _u16(0, 0, volume, 0),
         _UNITY_MATRIX,
-        _u32(track.width << 16, track.height << 16),
+        _u32(size[0] << 16, size[1] << 16),
     )
     media = _box(
         b"mdia",
-        _full_box(b"mdhd", 0, _u32(0, 0, CLOCK_RATE, 0), _u16(0x55C4, 0)),  # language "und"
-        _full_box(b"hdlr", 0, _u32(0), b"vide", bytes(12), b"video\0"),
+        _full_box(b"mdhd", 0, _u32(0, 0, rate, 0), _u16(0x55C4, 0)),  # language "und"
+        handler,
         _box(
             b"minf",
-            _full_box(b"vmhd", 1, _u16(0, 0, 0, 0)),
+            media_header,
             _box(b"dinf", _full_box(b"dref", 0, _u32(1), _full_box(b"url ", 1))),
             _box(
                 b"stbl",
-                _full_box(b"stsd", 0, _u32(1), _avc1(track)),
+                _full_box(b"stsd", 0, _u32(1), entry),
                 _full_box(b"stts", 0, _u32(0)),
                 _full_box(b"stsc", 0, _u32(0)),
                 _full_box(b"stsz", 0, _u32(0, 0)),
@@ -157,17 +239,17 @@ def init_segment(track: VideoTrack) -> bytes:
             ),
         ),
     )
-    return _box(b"ftyp", b"iso6", _u32(0), b"iso6", b"avc1", b"mp41") + _box(
-        b"moov",
-        movie,
-        _box(b"trak", header, media),
-        _box(b"mvex", _full_box(b"trex", 0, _u32(TRACK_ID, 1, 0, 0, 0))),
-    )
+    return _box(b"trak", header, media)
 
 
-def _avc1(track: VideoTrack) -> bytes:
+# hvc1, not hev1: parameter sets stand here alone, as some browsers insist.
+_ENTRIES = {"h264": (b"avc1", b"avcC"), "h265": (b"hvc1", b"hvcC")}
+
+
+def _video_entry(track: VideoTrack) -> bytes:
+    kind, configuration = _ENTRIES[track.kind]
     return _box(
-        b"avc1",
+        kind,
         bytes(6),
         _u16(1),  # data reference
         bytes(16),
@@ -176,5 +258,30 @@ def _avc1(track: VideoTrack) -> bytes:
         _u16(1),  # frames per sample
         bytes(32),  # no compressor's name
         _u16(24, 0xFFFF),  # colour, no colour table
-        _box(b"avcC", track.config),
+        _box(configuration, track.config),
     )
+
+
+def _mp4a(track: AudioTrack) -> bytes:
+    decoder = _descriptor(
+        0x04,
+        bytes((0x40, 0x15)),  # AAC; an audio stream
+        bytes(11),  # sizes of its buffer and rates: not told
+        _descriptor(0x05, track.config),
+    )
+    stream = _descriptor(0x03, bytes(3), decoder, _descriptor(0x06, b"\x02"))  # 2: as MP4 files have it
+    return _box(
+        b"mp4a",
+        bytes(6),
+        _u16(1),  # data reference
+        bytes(8),
+        _u16(track.channels, 16, 0, 0),  # bits per sample
+        _u32(min(track.rate, 0xFFFF) << 16),  # what does not fit stands in the configuration
+        _full_box(b"esds", 0, stream),
+    )
+
+
+def _descriptor(tag: int, *parts: bytes) -> bytes:
+    """ISO/IEC 14496-1, 8.3.3; none of ours has 128 bytes."""
+    body = b"".join(parts)
+    return bytes((tag, len(body))) + body
