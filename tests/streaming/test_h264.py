@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from simulators.h264 import split_annex_b
 from streaming.media import AccessUnit
-from streaming.wire import Malformed, h264, rtp
+from streaming.wire import Malformed, h264, nal, rtp
 from streaming.wire.h264 import Depacketizer, parse_sps
 from tests.streaming.film import HEIGHT, RATE, WIDTH, Chain, Film, make_film, mp4_of, numbers_seen, shuffled_within
 from tests.streaming.test_rtp import packet
@@ -186,7 +186,7 @@ def test_a_picture_too_large_is_dropped_and_its_memory_freed(sets):
     packets += [packet(n, payload) for n in range(4, 2000)]
     for each in packets:
         assert not depacketizer.push(rtp.parse(each), 1.0)
-        assert depacketizer._size <= h264.MAX_UNIT
+        assert depacketizer._size <= nal.MAX_UNIT
     assert depacketizer.malformed == 1
     assert depacketizer._pieces == []
 
@@ -195,7 +195,7 @@ def test_a_flood_of_tiny_units_is_bounded(sets):
     depacketizer = Depacketizer()
     for number in range(40_000):
         depacketizer.push(rtp.parse(packet(number, b"\x41")), 1.0)
-        assert len(depacketizer._pieces) <= h264.MAX_PIECES
+        assert len(depacketizer._pieces) <= nal.MAX_PIECES
 
 
 @given(st.lists(st.tuples(st.binary(max_size=40), st.booleans(), st.integers(0, 3)), max_size=40))
@@ -234,8 +234,8 @@ def test_mutated_streams_never_break_the_depacketizer(film: Film, data):
         except Malformed:
             continue
         assert all(unit.data and unit.track.width for unit in units)
-        assert chain.depacketizer._size <= h264.MAX_UNIT
-        assert len(chain.depacketizer._pps) <= h264.MAX_PPS
+        assert chain.depacketizer._size <= nal.MAX_UNIT
+        assert len(chain.depacketizer._pps) <= nal.MAX_PPS
 
 
 # --- Sequence parameter sets ------------------------------------------------------------------------------------------
@@ -268,5 +268,5 @@ def test_any_bytes_are_a_parameter_set_or_malformed(data: bytes):
         info = parse_sps(b"\x67" + data)
     except Malformed:
         return
-    assert 0 < info.width <= h264.MAX_SIDE
-    assert 0 < info.height <= h264.MAX_SIDE
+    assert 0 < info.width <= nal.MAX_SIDE
+    assert 0 < info.height <= nal.MAX_SIDE
