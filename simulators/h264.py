@@ -24,7 +24,8 @@ def split_annex_b(stream: bytes) -> list[bytes]:
 
 
 class Encoder:
-    def __init__(self, width: int, height: int, rate: Fraction, kilobits: int) -> None:
+    def __init__(self, width: int, height: int, rate: Fraction, kilobits: int, *, delimiters: bool = False) -> None:
+        """`delimiters`: each access unit begins with its delimiter."""
         keyint = max(1, round(rate))
         codec = av.CodecContext.create("libx264", "w")
         codec.width, codec.height = width, height
@@ -39,7 +40,8 @@ class Encoder:
             "maxrate": f"{kilobits}k",
             "bufsize": f"{kilobits}k",
             # 8x8dct makes the stream High profile; ultrafast alone would fall to Baseline.
-            "x264-params": f"8x8dct=1:cabac=0:bframes=0:keyint={keyint}:min-keyint={keyint}:scenecut=0",
+            "x264-params": f"8x8dct=1:cabac=0:bframes=0:keyint={keyint}:min-keyint={keyint}:scenecut=0"
+            f":aud={delimiters:d}",
         }
         codec.open()
         self._codec = codec

@@ -190,7 +190,7 @@ class HttpServer:
                 await self._send(writer, answer, head_only=request.method == "HEAD", keep=keep)
                 return keep and not answer.broken_off
             case Stream():
-                await self._send_stream(writer, answer)
+                await self._send_stream(reader, writer, answer)
             case RawBytes():
                 writer.write(answer.data)
                 await _drain(writer)
@@ -218,12 +218,32 @@ class HttpServer:
             writer.write(head if head_only else head + response.body + response.tail)
         await _drain(writer)
 
-    async def _send_stream(self, writer: asyncio.StreamWriter, stream: Stream) -> None:
+    async def _send_stream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, stream: Stream) -> None:
         writer.write(self.dialect.head(200, (("Content-Type", stream.content_type), *stream.headers)))
+        sending = asyncio.create_task(self._send_parts(writer, stream))
+        # A stream that has nothing to show would never find out that its client has gone.
+        leaving = asyncio.create_task(_left(reader))
+        try:
+            await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (sending, leaving):
+                task.cancel()
+            results = await asyncio.gather(sending, leaving, return_exceptions=True)
+        if isinstance(results[0], Exception):
+            raise results[0]
+
+    async def _send_parts(self, writer: asyncio.StreamWriter, stream: Stream) -> None:
         async with contextlib.aclosing(stream.parts) as parts:
             async for part in parts:
                 writer.write(part)
                 await _drain(writer)
+
+
+async def _left(reader: asyncio.StreamReader) -> None:
+    """Wait until the client has closed its side; what it still says is of no interest."""
+    with contextlib.suppress(OSError):
+        while await reader.read(4096):
+            pass
 
 
 async def _read_request(reader: asyncio.StreamReader, peer: str) -> Request | None:

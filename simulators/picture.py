@@ -187,7 +187,9 @@ class Picture:
 def jpeg(planes: Planes, quality: int = 85) -> bytes:
     """Full-range planes as one JPEG file."""
     luma, blue, red = planes
-    image = Image.merge("YCbCr", (luma, blue.resize(luma.size), red.resize(luma.size)))
+    # The encoder takes the mean of four: repeating each sample is right for it, and the cheapest way to enlarge.
+    large = [plane.resize(luma.size, Image.Resampling.NEAREST) for plane in (blue, red)]
+    image = Image.merge("YCbCr", (luma, *large))
     file = io.BytesIO()
     image.save(file, "JPEG", quality=quality, subsampling="4:2:0")
     return file.getvalue()

@@ -4,6 +4,9 @@
 n / rate seconds after the device started), so the number in the picture's strip tells when it was taken. Drawing and
 encoding happen on a thread of the source's own; a frame's packets are spread over half of the frame's time, as a
 camera's network chip does, so that a large picture does not arrive as one burst.
+
+What sends the pictures is an `Outlet`: a UDP port (`Receiver`) or an HTTP answer (`multipart.Parts`). What makes them
+is `Frames`: a picture drawn and encoded now, or a loop that was encoded before (`loops.py`).
 """
 
 from __future__ import annotations
@@ -14,12 +17,14 @@ import math
 import socket
 import struct
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
+from typing import Protocol
 
-from simulators.h264 import Encoder
+from simulators import h264, h265
 from simulators.picture import Picture, jpeg
 from simulators.rtp import CLOCK, MTU, Packetizer
 
@@ -34,14 +39,55 @@ class VideoFormat:
     height: int
     rate: Fraction
     kilobits: int
+    """The most per second; H.265 needs less and knows no limit."""
+
+
+class Frames(Protocol):
+    def frame(self, number: int) -> list[bytes]:
+        """The NAL units of the frame of this number; numbers only grow."""
+
+
+class Drawn:
+    """Pictures drawn and encoded as they are wanted."""
+
+    def __init__(self, codec: str, video: VideoFormat, *, seed: int, name: str, delimiters: bool = False) -> None:
+        self._picture = Picture(video.width, video.height, seed=seed, name=name)
+        self._encoder: h264.Encoder | h265.Encoder
+        if codec == "h265":
+            self._encoder = h265.Encoder(video.width, video.height, video.rate)
+        else:
+            self._encoder = h264.Encoder(video.width, video.height, video.rate, video.kilobits, delimiters=delimiters)
+
+    def frame(self, number: int) -> list[bytes]:
+        return self._encoder.encode(self._picture.draw(number, datetime.now()), number)
+
+
+class Outlet(Protocol):
+    """What one receiver is sent through."""
+
+    @property
+    def packetizer(self) -> Packetizer: ...
+
+    def send(self, packet: bytes) -> None: ...
+
+    def close(self) -> None: ...
 
 
 class Receiver:
     """Where packets go: one client's port, or with a `ttl` a multicast group."""
 
-    def __init__(self, host: str, port: int, local_host: str, *, mtu: int = MTU, ttl: int = 0) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        local_host: str,
+        *,
+        packetizer: Packetizer | None = None,
+        mtu: int = MTU,
+        ttl: int = 0,
+    ) -> None:
         self.host, self.port = host, port
-        self.packetizer = Packetizer(mtu=mtu)
+        self.packetizer = packetizer or Packetizer(mtu=mtu)
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
         self._socket.bind((local_host, 0))
@@ -58,34 +104,77 @@ class Receiver:
         self._socket.close()
 
 
+@dataclass
+class _Line:
+    """An outlet, and what befalls packets on the way to it."""
+
+    outlet: Outlet
+    passed: int = 0
+    held: list[tuple[int, bytes]] = field(default_factory=list)
+    """Packets that come late, each with the number of the packet it follows."""
+
+    def send(self, packet: bytes, source: VideoSource) -> None:
+        self.passed += 1
+        if source.late_every and self.passed % source.late_every == 0:
+            self.held.append((self.passed + source.late_by, packet))
+        elif not (source.lose_every and self.passed % source.lose_every == 0):
+            self.outlet.send(packet)
+        while self.held and self.held[0][0] <= self.passed:
+            self.outlet.send(self.held.pop(0)[1])
+
+
+def seconds_and_hundredths(wall: float, size: int) -> bytes:
+    """When a picture was taken, as POVCAM writes it into its packets."""
+    return struct.pack("!II", int(wall), int(wall % 1 * 100))
+
+
 class VideoSource:
-    def __init__(self, video: VideoFormat, *, seed: int, name: str, started: float) -> None:
+    def __init__(
+        self,
+        video: VideoFormat,
+        *,
+        seed: int,
+        name: str,
+        started: float,
+        frames: Callable[[VideoFormat, int, str], Frames] | None = None,
+        information: Callable[[float, int], bytes] = seconds_and_hundredths,
+    ) -> None:
+        """`frames` makes the frames of a format, a seed and a name; `information` what a picture's first packet tells
+        besides, from the time it was taken and its size."""
         self.format = video
         self.name = name
         self.silent_until = 0.0
         """Nothing is sent before this time of the monotonic clock."""
         self.lose_every = 0
-        """Each n-th packet is lost on the way; 0 loses none."""
+        """Each n-th packet to a receiver is lost on the way; 0 loses none."""
+        self.late_every, self.late_by = 0, 1
+        """Each n-th packet to a receiver comes so many packets later."""
         self._seed = seed
         self._started = started
-        self._receivers: list[Receiver] = []
+        self._frames = frames or _drawn_h264
+        self._information = information
+        self._lines: list[_Line] = []
         self._task: asyncio.Task[None] | None = None
-        self._sent = 0
+        self._cut: Callable[[], None] | None = None
 
     @property
     def encoding(self) -> bool:
         return self._task is not None
 
-    def add(self, receiver: Receiver) -> None:
-        self._receivers.append(receiver)
+    def add(self, outlet: Outlet) -> None:
+        self._lines.append(_Line(outlet))
         if self._task is None:
             self._task = asyncio.create_task(self._run())
 
-    def remove(self, receiver: Receiver) -> None:
-        """Send nothing more to this receiver; the last one gone stops the encoder."""
-        self._receivers.remove(receiver)
-        receiver.close()
-        if not self._receivers and self._task is not None:
+    def remove(self, outlet: Outlet) -> None:
+        """Send nothing more through this outlet; the last one gone stops the encoder."""
+        self.take_off(outlet)
+        outlet.close()
+
+    def take_off(self, outlet: Outlet) -> None:
+        """Send nothing more through this outlet, and leave it open."""
+        self._lines = [line for line in self._lines if line.outlet is not outlet]
+        if not self._lines and self._task is not None:
             self._task.cancel()
             self._task = None
 
@@ -98,17 +187,22 @@ class VideoSource:
             self._task.cancel()
             self._task = asyncio.create_task(self._run())
 
+    def cut(self, then: Callable[[], None]) -> None:
+        """Stop in the middle of the next picture of more than one packet, and do this then."""
+        self._cut = then
+
     async def _run(self) -> None:
         rate = float(self.format.rate)
         loop = asyncio.get_running_loop()
         pool = ThreadPoolExecutor(1, thread_name_prefix="encoder")
         try:
-            picture, encoder = await loop.run_in_executor(pool, self._prepare)
+            frames = await loop.run_in_executor(pool, self._frames, self.format, self._seed, self.name)
             number = self._next_number()
             while True:
-                await asyncio.sleep(self._started + number / rate - time.monotonic())
-                units = await loop.run_in_executor(pool, _encode, picture, encoder, number)
-                await self._send(units, number)
+                due = self._started + number / rate
+                await asyncio.sleep(due - time.monotonic())
+                units = await loop.run_in_executor(pool, frames.frame, number)
+                await self._send(units, number, time.time() - time.monotonic() + due)
                 number += 1
                 if time.monotonic() > self._started + number / rate + LATE:
                     number = self._next_number()
@@ -118,32 +212,31 @@ class VideoSource:
     def _next_number(self) -> int:
         return math.ceil((time.monotonic() - self._started) * self.format.rate)
 
-    def _prepare(self) -> tuple[Picture, Encoder]:
-        video = self.format
-        picture = Picture(video.width, video.height, seed=self._seed, name=self.name)
-        return picture, Encoder(video.width, video.height, video.rate, video.kilobits)
-
-    async def _send(self, units: list[bytes], number: int) -> None:
+    async def _send(self, units: list[bytes], number: int, wall: float) -> None:
         if time.monotonic() < self.silent_until:
             return
         ticks = int(number * CLOCK / self.format.rate)
-        now = time.time()
-        information = struct.pack("!II", int(now), int(now % 1 * 100))
-        queues = [(receiver, receiver.packetizer.packets(units, ticks, information)) for receiver in self._receivers]
+        information = self._information(wall, sum(map(len, units)))
+        queues = [(line, line.outlet.packetizer.packets(units, ticks, information)) for line in self._lines]
         longest = max((len(packets) for _, packets in queues), default=0)
+        cut, ends = None, longest
+        if self._cut is not None and longest > 1:
+            cut, self._cut, ends = self._cut, None, longest // 2
         pause = BURST / (2 * float(self.format.rate) * longest) if longest else 0.0
-        for start in range(0, longest, BURST):
+        for start in range(0, ends, BURST):
             if start:
                 await asyncio.sleep(pause)
-            for receiver, packets in queues:
-                for packet in packets[start : start + BURST]:
-                    self._sent += 1
-                    if receiver in self._receivers and not (self.lose_every and self._sent % self.lose_every == 0):
-                        receiver.send(packet)
+            for line, packets in queues:
+                if line not in self._lines:
+                    continue
+                for packet in packets[start : min(start + BURST, ends)]:
+                    line.send(packet, self)
+        if cut is not None:
+            cut()
 
 
-def _encode(picture: Picture, encoder: Encoder, number: int) -> list[bytes]:
-    return encoder.encode(picture.draw(number, datetime.now()), number)
+def _drawn_h264(video: VideoFormat, seed: int, name: str) -> Frames:
+    return Drawn("h264", video, seed=seed, name=name)
 
 
 class Stills:
