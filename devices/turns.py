@@ -17,19 +17,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import json
 import logging
 import random
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from functools import lru_cache
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from redis.exceptions import NoScriptError
-
-from devices.coordination import coordinated, key
+from devices.coordination import key, run_script
 from devices.errors import NoCoordination, Queued, Unauthorised
 from devices.exchanges import RING_LENGTH, RING_SECONDS
 from devices.http import Challenge
@@ -50,6 +46,7 @@ BEAT_SECONDS = 1.0
 # How often a waiting process looks whether the device is free; a command of a camera takes about this long.
 LOOK_MILLISECONDS = 25
 
+_KEYS = key("turn")
 _CLOCK = """
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) * 1000 + tonumber(clock[2]) / 1000
@@ -130,9 +127,6 @@ return 1
 """
 )
 
-# Turns being given back; held here, since the loop keeps only weak references and a cancelled taker does not wait.
-_leaving: set[asyncio.Future[None]] = set()
-
 
 @dataclass
 class Login:
@@ -171,14 +165,15 @@ class Turn:
             first_beat.cancel()
             for task in beating:
                 task.cancel()
-            await self._leave_anyway(login)
+            with contextlib.suppress(NoCoordination):  # which is in the log then
+                await asyncio.shield(self._leaving(login))
 
     async def enter(self, patience: float = PATIENCE_SECONDS) -> Login:
         """Wait for the turn. Raises Busy, Unauthorised (a breaker is open) or NoCoordination."""
         try:
             async with asyncio.timeout(patience):
                 while True:
-                    looking = asyncio.ensure_future(self._look())
+                    looking = self._looking()
                     try:
                         state, about, count = await asyncio.shield(looking)
                     except asyncio.CancelledError:
@@ -186,7 +181,7 @@ class Turn:
                         looking.add_done_callback(self._abandon)
                         raise
                     if state == "in":
-                        return Login(_load(about), count)
+                        return Login(_load(about), int(count))
                     if state == "paused":
                         raise paused(int(about) / 1000)
                     wait = int(about) or random.uniform(0.5, 1.5) * LOOK_MILLISECONDS  # noqa: S311  spread, not secret
@@ -194,7 +189,7 @@ class Turn:
         except TimeoutError as error:
             raise Queued("The device is busy with other commands. Try again in a moment.") from error
 
-    async def _look(self) -> tuple[str, str, int]:
+    def _looking(self) -> asyncio.Future[Any]:
         keys = [*self._common_keys(), *self._lane_keys()]
         arguments = (
             self.token,
@@ -204,47 +199,33 @@ class Turn:
             ADDRESS_REFUSALS,
             ADDRESS_REFUSALS_WHEN_KNOWN,
         )
-        async with coordinated() as redis:
-            state, about, count = await _run(redis, _ENTER, keys, arguments)
-        return str(state), str(about), int(count)
+        return run_script(_ENTER, keys, arguments)
 
     async def _beat(self) -> None:
         """Keep the turn while its command runs. When Redis is away it ends, which nobody else can notice either."""
         while True:
             with contextlib.suppress(NoCoordination):
-                async with coordinated() as redis:
-                    await _run(redis, _RENEW, [self._key("turn")], (self.token, int(TURN_SECONDS * 1000)))
+                await run_script(_RENEW, [self._key("turn")], (self.token, int(TURN_SECONDS * 1000)))
             await asyncio.sleep(BEAT_SECONDS)
 
-    def _abandon(self, looking: asyncio.Future[tuple[str, str, int]]) -> None:
+    def _abandon(self, looking: asyncio.Future[Any]) -> None:
         if looking.cancelled() or looking.exception() is not None:
             return
         state, about, count = looking.result()
         if state == "in":
-            self._leave_in_the_background(Login(_load(about), count))
-
-    async def _leave_anyway(self, login: Login) -> None:
-        await asyncio.shield(self._leave_in_the_background(login))
-
-    def _leave_in_the_background(self, login: Login) -> asyncio.Future[None]:
-        leaving = asyncio.ensure_future(self._leave_quietly(login))
-        _leaving.add(leaving)
-        leaving.add_done_callback(_leaving.discard)
-        return leaving
-
-    async def _leave_quietly(self, login: Login) -> None:
-        try:
-            await self.leave(login)
-        except NoCoordination:
-            logger.warning("a turn could not be given back; it ends by itself")
+            self._leaving(Login(_load(about), int(count)))
 
     async def leave(self, login: Login) -> None:
-        keys = [*self._common_keys(), self._key("refusals", self.login), self.ring, *self._lane_keys()]
+        await self._leaving(login)
+
+    def _leaving(self, login: Login) -> asyncio.Future[Any]:
+        """On its way, whether somebody waits for it or not."""
+        keys = [*self._common_keys(), self._key(f"refusals:{self.login}"), self.ring, *self._lane_keys()]
         arguments = (
             self.token,
             login.refused,
             int(login.accepted),
-            json.dumps(asdict(login.challenge)) if login.challenge else "",
+            json.dumps(vars(login.challenge)) if login.challenge else "",
             login.count,
             CHALLENGE_SECONDS * 1000,
             REFUSALS_ALLOWED,
@@ -255,36 +236,24 @@ class Turn:
             *self.lanes.values(),
             *(login.said if self.ring else ()),
         )
-        async with coordinated() as redis:
-            await _run(redis, _LEAVE, keys, arguments)
+        leaving = run_script(_LEAVE, keys, arguments)
+        leaving.add_done_callback(_note_failure)
+        return leaving
 
     def _common_keys(self) -> list[str]:
-        return [
-            self._key("turn"),
-            self._key("pause", self.login),
-            self._key("challenge", self.login),
-            self._key("refused"),
-        ]
+        names = ("turn", f"pause:{self.login}", f"challenge:{self.login}", "refused")
+        return list(map(self._key, names))
 
     def _lane_keys(self) -> list[str]:
-        return [self._key("lane", lane) for lane in self.lanes]
+        return [self._key(f"lane:{lane}") for lane in self.lanes]
 
-    def _key(self, *parts: str) -> str:
-        return key("turn", self.place, *parts)
-
-
-async def _run(redis: Any, script: str, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
-    """Run a script by its digest, which is much shorter; in full when Redis does not know it (yet, or any more)."""
-    given = (len(keys), *keys, *map(str, arguments))
-    try:
-        return await redis.evalsha(_digest(script), *given)
-    except NoScriptError:
-        return await redis.eval(script, *given)
+    def _key(self, name: str) -> str:
+        return f"{_KEYS}:{self.place}:{name}"
 
 
-@lru_cache(maxsize=4)
-def _digest(script: str) -> str:
-    return hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
+def _note_failure(leaving: asyncio.Future[Any]) -> None:
+    if not leaving.cancelled() and leaving.exception() is not None:
+        logger.warning("a turn could not be given back; it ends by itself")
 
 
 def paused(seconds: float) -> Unauthorised:
