@@ -14,7 +14,7 @@ import av
 
 from simulators.picture import Planes
 
-NAL_IDR, NAL_SPS, NAL_PPS = 5, 7, 8
+NAL_IDR, NAL_SEI, NAL_SPS, NAL_PPS, NAL_DELIMITER = 5, 6, 7, 8, 9
 _START_CODE = re.compile(rb"\x00\x00\x00?\x01")
 
 
@@ -24,9 +24,24 @@ def split_annex_b(stream: bytes) -> list[bytes]:
 
 
 class Encoder:
-    def __init__(self, width: int, height: int, rate: Fraction, kilobits: int, *, delimiters: bool = False) -> None:
-        """`delimiters`: each access unit begins with its delimiter."""
-        keyint = max(1, round(rate))
+    shown = 0
+    """The number of the picture that came out last: with B pictures not the one that was given last."""
+
+    def __init__(
+        self,
+        width: int,
+        height: int,
+        rate: Fraction,
+        kilobits: int,
+        *,
+        delimiters: bool = False,
+        cabac: bool = False,
+        b_pictures: int = 0,
+        gop_seconds: float = 1.0,
+    ) -> None:
+        """`delimiters`: each access unit begins with its delimiter. `b_pictures` between two others make the encoder
+        hold back as many and one more, and then give the pictures in the order a decoder wants them."""
+        keyint = max(1, round(rate * Fraction(gop_seconds)))
         codec = av.CodecContext.create("libx264", "w")
         codec.width, codec.height = width, height
         codec.pix_fmt = "yuv420p"
@@ -40,17 +55,21 @@ class Encoder:
             "maxrate": f"{kilobits}k",
             "bufsize": f"{kilobits}k",
             # 8x8dct makes the stream High profile; ultrafast alone would fall to Baseline.
-            "x264-params": f"8x8dct=1:cabac=0:bframes=0:keyint={keyint}:min-keyint={keyint}:scenecut=0"
-            f":aud={delimiters:d}",
+            "x264-params": f"8x8dct=1:cabac={cabac:d}:bframes={b_pictures}:b-adapt=0:b-pyramid=none:open-gop=0"
+            f":keyint={keyint}:min-keyint={keyint}:scenecut=0:aud={delimiters:d}",
         }
         codec.open()
         self._codec = codec
         self._size = width, height
 
     def encode(self, planes: Planes, number: int) -> list[bytes]:
-        """The NAL units of one frame."""
+        """The NAL units of one frame; of none while the first ones are held back."""
         frame = av.VideoFrame(*self._size, "yuv420p")
         for target, plane in zip(frame.planes, planes, strict=True):
             target.update(plane.tobytes())
         frame.pts = number
-        return [unit for packet in self._codec.encode(frame) for unit in split_annex_b(bytes(packet))]
+        units: list[bytes] = []
+        for packet in self._codec.encode(frame):
+            units += split_annex_b(bytes(packet))
+            self.shown = number if packet.pts is None else packet.pts
+        return units

@@ -29,17 +29,19 @@ class Numbering:
 
     def __init__(self, payload_type: int) -> None:
         self.payload_type = payload_type
-        self._sequence = random.randrange(0x10000)
-        self._offset = random.randrange(0x1_0000_0000)
+        self.sequence = random.randrange(0x10000)
+        self.offset = random.randrange(0x1_0000_0000)
 
     def packet(self, payload: bytes, ticks: int, *, marker: bool, information: bytes = b"") -> bytes:
         """`ticks` is the payload's time on the stream's clock; `information` has a multiple of four bytes."""
         first = 0x90 if information else 0x80
         second = self.payload_type | (0x80 if marker else 0)
-        timestamp = (self._offset + ticks) & 0xFFFFFFFF
-        header = struct.pack("!BBHII", first, second, self._sequence, timestamp, 0)
-        self._sequence = (self._sequence + 1) & 0xFFFF
+        header = struct.pack("!BBHII", first, second, self.sequence, self.timestamp(ticks), 0)
+        self.sequence = (self.sequence + 1) & 0xFFFF
         return header + extension(information) + payload
+
+    def timestamp(self, ticks: int) -> int:
+        return (self.offset + ticks) & 0xFFFFFFFF
 
 
 class Packetizer:
@@ -48,7 +50,7 @@ class Packetizer:
     def __init__(
         self, *, payload_type: int = PAYLOAD_TYPE_H264, mtu: int = MTU, fragments: Fragmenter | None = None
     ) -> None:
-        self._numbering = Numbering(payload_type)
+        self.numbering = Numbering(payload_type)
         self._fragments = fragments or h264_payloads
         self._room = mtu - 12
 
@@ -59,7 +61,7 @@ class Packetizer:
         payloads = [payload for unit in units for payload in self._fragments(unit, room)]
         last = len(payloads) - 1
         return [
-            self._numbering.packet(payload, ticks, marker=index == last, information=information if index == 0 else b"")
+            self.numbering.packet(payload, ticks, marker=index == last, information=information if index == 0 else b"")
             for index, payload in enumerate(payloads)
         ]
 

@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from simulators import h264, h265
 from simulators.picture import Picture, jpeg
@@ -45,6 +45,15 @@ class VideoFormat:
 class Frames(Protocol):
     def frame(self, number: int) -> list[bytes]:
         """The NAL units of the frame of this number; numbers only grow."""
+
+
+@runtime_checkable
+class Reordered(Protocol):
+    """Frames that come in the order a decoder wants them, which is not the order they are shown in."""
+
+    @property
+    def shown(self) -> int:
+        """The number of the frame that came last."""
 
 
 class Drawn:
@@ -202,7 +211,8 @@ class VideoSource:
                 due = self._started + number / rate
                 await asyncio.sleep(due - time.monotonic())
                 units = await loop.run_in_executor(pool, frames.frame, number)
-                await self._send(units, number, time.time() - time.monotonic() + due)
+                shown = frames.shown if isinstance(frames, Reordered) else number
+                await self._send(units, shown, time.time() - time.monotonic() + due)
                 number += 1
                 if time.monotonic() > self._started + number / rate + LATE:
                     number = self._next_number()
