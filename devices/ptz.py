@@ -451,6 +451,24 @@ async def swing(by: By, camera: Camera, on: bool) -> None:
     await _act(by, camera, "swing", on=on)
 
 
+async def turn_to(by: By, camera: Camera, *, pan: int, tilt: int) -> None:
+    """Turn to a position, in the device's degrees."""
+    limits = offered(camera).positions
+    if limits is None:
+        raise lacks(camera, "turn to a position")
+    for name, degrees, highest in (("pan", pan, limits[0]), ("tilt", tilt, limits[1])):
+        if not 0 <= degrees <= highest:
+            raise Problem(400, f"{name} must lie between 0 and {highest} degrees.", name)
+    await _act(by, camera, "turn_to", pan=pan, tilt=tilt)
+
+
+async def position(camera: Camera) -> tuple[int, int]:
+    """Where it looks now: pan and tilt in the device's degrees. Nobody needs to hold it for that."""
+    if offered(camera).positions is None:
+        raise lacks(camera, "tell where it looks")
+    return await driver_for(camera.device).position(Gateway(camera.device), camera)
+
+
 async def _act(by: By, camera: Camera, verb: str, **arguments: Any) -> None:
     await hold(by, camera)
     await to_the_end(act(camera, verb, **arguments))

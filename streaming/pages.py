@@ -1,5 +1,8 @@
 """The page of one camera."""
 
+from contextlib import suppress
+from typing import Any
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
@@ -8,6 +11,7 @@ from accounts.policy import Action
 from devices.errors import DeviceError
 from devices.families import driver_for
 from devices.models import Camera
+from devices.pages.cameras import steering
 from streaming.consumers import NOT_RELAYED
 from streaming.sources.open import can_be_relayed
 
@@ -21,4 +25,7 @@ def camera(request: HttpRequest, camera: int) -> HttpResponse:
             cannot = NOT_RELAYED
     except DeviceError as error:
         streams, cannot = [], str(error)
-    return render(request, "streaming/camera.html", {"camera": shown, "streams": streams, "cannot": cannot})
+    context: dict[str, Any] = {"camera": shown, "streams": streams, "cannot": cannot}
+    with suppress(DeviceError):  # without a driver there is nothing to steer with either
+        context |= steering(request, shown)
+    return render(request, "streaming/camera.html", context)

@@ -90,6 +90,18 @@ class PointIn(Body):
     y: Number
 
 
+class PositionIn(Body):
+    """In the device's own degrees, from 0."""
+
+    pan: Int
+    tilt: Int
+
+
+class PositionOut(Schema):
+    pan: int
+    tilt: int
+
+
 class FocusIn(Body):
     mode: str = Field(max_length=20, description="near, far or auto")
 
@@ -151,6 +163,23 @@ async def move(request: HttpRequest, camera_id: int, body: MoveIn) -> Status[Non
 async def center(request: HttpRequest, camera_id: int, body: PointIn) -> Status[None]:
     camera = await camera_to_talk_to(request, Action.STEER, camera_id)
     await ptz.center(request, camera, x=body.x, y=body.y)
+    return Status(204, None)
+
+
+@router.get("cameras/{int:camera_id}/position", response=PositionOut)
+@endpoint(Action.WATCH)
+async def get_position(request: HttpRequest, camera_id: int) -> dict[str, Any]:
+    """Where it looks, asked now; 422 for a camera that does not tell."""
+    pan, tilt = await ptz.position(await camera_to_talk_to(request, Action.WATCH, camera_id))
+    return {"pan": pan, "tilt": tilt}
+
+
+@router.post("cameras/{int:camera_id}/position", response={204: None})
+@endpoint(Action.STEER)
+async def turn_to(request: HttpRequest, camera_id: int, body: PositionIn) -> Status[None]:
+    """Turns to a position; `ptz.positions` of the camera has the highest degrees."""
+    camera = await camera_to_talk_to(request, Action.STEER, camera_id)
+    await ptz.turn_to(request, camera, pan=body.pan, tilt=body.tilt)
     return Status(204, None)
 
 

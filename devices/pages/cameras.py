@@ -32,11 +32,12 @@ def cameras_page(request: HttpRequest, device: int, camera: int | None = None) -
         raise Http404(f"{shown.name} has no such camera.")
     context: dict[str, Any] = {"cameras": cameras, "camera": chosen}
     if chosen is not None:
-        context |= {"streams": driver.streams(chosen), **_steering(request, chosen)}
+        context |= {"streams": driver.streams(chosen), **steering(request, chosen)}
     return render(request, "devices/cameras.html", framed(request, shown, "device-cameras", **context))
 
 
-def _steering(request: HttpRequest, camera: Camera) -> dict[str, Any]:
+def steering(request: HttpRequest, camera: Camera) -> dict[str, Any]:
+    """What the panel beside a picture needs (templates/devices/parts/steer.html), wherever it stands."""
     works = ptz.offered(camera)
     known = presets.listed(camera)
     return {

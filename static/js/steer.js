@@ -3,7 +3,7 @@
 // While a [data-move="pan,tilt,zoom"] button is held, by pointer, by Enter or Space, or by an arrow key, the movement is
 // sent again and again; the server ends it by itself should we fall silent. A stop is sent on release, when the window
 // loses the focus, is hidden or left. It goes out at once, and once more after a command that was still on its way, so
-// that it is always the last word.
+// that it is always the last word. With [data-aim] on, a click on the picture makes that place its middle.
 import { call } from "./api.js";
 import { subscribe } from "./events.js";
 import { isTyping, keysAreOn } from "./keys.js";
@@ -104,6 +104,53 @@ async function savePreset(form) {
   }
 }
 
+/* Ask for something that a form says, and say what went wrong. */
+async function asked(element, ask) {
+  element.setAttribute("aria-busy", "true");
+  try {
+    await ask();
+  } catch (error) {
+    toast(error.message, "error");
+  } finally {
+    element.removeAttribute("aria-busy");
+  }
+}
+
+function turn(form) {
+  const { pan, tilt } = form.elements;
+  return asked(form, () => call("POST", `cameras/${camera}/position`, { pan: Number(pan.value), tilt: Number(tilt.value) }));
+}
+
+function whereItLooks(form) {
+  return asked(form, async () => {
+    const { pan, tilt } = await call("GET", `cameras/${camera}/position`);
+    form.elements.pan.value = pan;
+    form.elements.tilt.value = tilt;
+  });
+}
+
+/* Where in its picture a player was clicked, 0 to 1 from the top left; null beside the picture, or without one. The
+   picture keeps its shape within the player. */
+function placeIn(player, event) {
+  const { videoWidth: width, videoHeight: height } = player.video;
+  if (!width || !height) return null;
+  const box = player.video.getBoundingClientRect();
+  const scale = Math.min(box.width / width, box.height / height);
+  const x = 0.5 + (event.clientX - box.left - box.width / 2) / (width * scale);
+  const y = 0.5 + (event.clientY - box.top - box.height / 2) / (height * scale);
+  return x < 0 || x > 1 || y < 0 || y > 1 ? null : { x, y };
+}
+
+function centerOn(player, event) {
+  const place = placeIn(player, event);
+  if (!place) return;
+  const mark = Object.assign(document.createElement("span"), { className: "aimed-at" });
+  mark.style.left = `${event.clientX}px`;
+  mark.style.top = `${event.clientY}px`;
+  document.body.append(mark);
+  asked(player, () => call("POST", `cameras/${camera}/center`, place)).finally(() => mark.remove());
+}
+
 function lookAgain() {
   if (document.getElementById("presets")) htmx.trigger("#presets", "refresh");
 }
@@ -139,14 +186,23 @@ if (panel) {
   addEventListener("pagehide", release);
   document.addEventListener("visibilitychange", () => document.hidden && release());
 
+  const player = document.querySelector(`live-player[camera="${camera}"]`);
+  const aim = panel.querySelector("[data-aim]");
+  if (aim && player) {
+    player.addEventListener("click", (event) => player.classList.contains("aimed") && centerOn(player, event));
+  } else if (aim) aim.hidden = panel.querySelector("#aim-help").hidden = true; // nothing to click on
+
   panel.addEventListener("click", (event) => {
-    const button = event.target.closest("[data-ask]");
-    if (button) once(button);
+    const button = event.target.closest("[data-ask], [data-aim], [data-where]");
+    if (!button) return;
+    if (button === aim) aim.ariaPressed = String(player.classList.toggle("aimed"));
+    else if (button.matches("[data-where]")) whereItLooks(button.form);
+    else once(button);
   });
   panel.addEventListener("submit", (event) => {
-    if (!event.target.matches("[data-save-preset]")) return;
     event.preventDefault();
-    savePreset(event.target);
+    if (event.target.matches("[data-save-preset]")) savePreset(event.target);
+    else if (event.target.matches("[data-turn]")) turn(event.target);
   });
   subscribe("camera.presets", (message) => message.camera === camera && lookAgain());
   subscribe("camera.steered", ({ camera: which, by }) => {

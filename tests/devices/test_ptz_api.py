@@ -180,3 +180,30 @@ def test_center_and_aux(admin: Api, camera: Camera, dome: type[Dome]) -> None:
     assert admin("GET", f"{path}")[1]["ptz"] == {
         "pan_tilt": True, "center": True, "aux": 2, "presets": 4, "preset_clear": True, "home": True,
     }  # fmt: skip
+
+
+def test_a_camera_without_positions_says_so_and_is_sent_nothing(
+    admin: Api, camera: Camera, simulator: Simulator
+) -> None:
+    for method, body in (("GET", None), ("POST", {"pan": 1, "tilt": 1})):
+        status, error = admin(method, f"cameras/{camera.pk}/position", body)
+        assert status == 422
+        assert error["error"].startswith("Gate cannot ")
+    assert simulator.targets == []
+
+
+def test_positions_are_turned_to_and_told(
+    api_of: Callable[..., Api], saved_device: Device, start_simulator: Callable[..., Simulator]
+) -> None:
+    turning = start_simulator("--user-auth", family="ipcam", password="secret12")
+    Device.objects.update(family="ipcam", port=turning.port, password="secret12")
+    camera = Camera.objects.create(device=saved_device, name="Lobby")
+    operator, viewer = api_of(Role.OPERATOR), api_of(Role.VIEWER)
+    path = f"cameras/{camera.pk}/position"
+    assert operator("POST", path, {"pan": 40, "tilt": 20}) == (204, None)
+    assert viewer("GET", path) == (200, {"pan": 40, "tilt": 20})
+    assert viewer("POST", path, {"pan": 1, "tilt": 1})[0] == 403
+    for body, field in (({"pan": -1, "tilt": 0}, "pan"), ({"pan": 0, "tilt": 999}, "tilt"), ({"pan": 1}, "tilt")):
+        status, error = operator("POST", path, body)
+        assert (status, error["field"]) == (400, field)
+    assert turning.violations == []
