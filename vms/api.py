@@ -10,7 +10,7 @@ from functools import wraps
 from itertools import islice
 from typing import Any
 
-from asgiref.sync import iscoroutinefunction
+from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -24,8 +24,9 @@ from redis.exceptions import TimeoutError as RedisSlow
 
 from accounts.api import router as accounts_router
 from accounts.api_base import ErrorOut, StrictJson, error_of, error_response
-from accounts.guards import endpoint, machine
+from accounts.guards import admit, endpoint, machine
 from accounts.policy import Policy, Standing
+from accounts.problems import Problem
 from devices.api import router as devices_router
 
 SECURITY_SCHEMES = {
@@ -49,8 +50,14 @@ ERRORS = {
 }
 
 
-def _error_form(view: Callable[..., Any], policies: dict[str, Policy]) -> Callable[..., Any]:
-    """What the framework answers by itself, brought into the one form of errors."""
+def _error_form(
+    view: Callable[..., Any], policies: dict[str, Policy], parameters: dict[str, list[str]]
+) -> Callable[..., Any]:
+    """What the framework answers by itself, and what it lets pass, brought into the one form of errors.
+
+    `parameters` are the names that each method knows in the address. Whoever names another means something by it,
+    and would not notice that it does nothing.
+    """
 
     def before(request: HttpRequest) -> HttpResponse | None:
         if "\x00" in request.path_info:
@@ -61,17 +68,37 @@ def _error_form(view: Callable[..., Any], policies: dict[str, Policy]) -> Callab
         response["Allow"] = ", ".join(policies)
         return response
 
+    def unknown_parameter(request: HttpRequest) -> str | None:
+        return next((name for name in request.GET if name not in parameters[str(request.method)]), None)
+
+    def refuse_parameter(request: HttpRequest, name: str) -> HttpResponse:
+        try:
+            admit(request, policies[str(request.method)])  # first of all, who may not enter is told that
+        except Problem as problem:
+            return error_of(problem)
+        shown = name[:100].encode(errors="replace").decode().replace("\x00", "?")
+        known = ", ".join(parameters[str(request.method)]) or "none"
+        return error_response(400, f"The parameter «{shown}» is not known here; this knows {known}.", shown)
+
     wrapped: Any
     if iscoroutinefunction(view):
 
         @wraps(view)
         async def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-            return before(request) or await view(request, *args, **kwargs)
+            if refused := before(request):
+                return refused
+            if (name := unknown_parameter(request)) is not None:
+                return await sync_to_async(refuse_parameter)(request, name)
+            return await view(request, *args, **kwargs)  # type: ignore[no-any-return]
     else:
 
         @wraps(view)
         def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-            return before(request) or view(request, *args, **kwargs)
+            if refused := before(request):
+                return refused
+            if (name := unknown_parameter(request)) is not None:
+                return refuse_parameter(request, name)
+            return view(request, *args, **kwargs)  # type: ignore[no-any-return]
 
     wrapped.policies = policies
     return csrf_exempt(wrapped)  # type: ignore[no-any-return]  # the doors ask for it, of sessions only
@@ -100,8 +127,11 @@ class Api(NinjaAPI):
                 policies = {
                     method: _policy_of(operation) for operation in view.operations for method in operation.methods
                 }
+                parameters = {
+                    method: _parameters_of(operation) for operation in view.operations for method in operation.methods
+                }
                 for pattern in islice(found, len(view.operations)):
-                    pattern.callback = _error_form(pattern.callback, policies)
+                    pattern.callback = _error_form(pattern.callback, policies, parameters)
                     patterns.append(pattern)
         return [*patterns, path("", unknown, name="api-root"), path("<path:rest>", unknown)]
 
@@ -127,6 +157,16 @@ class Api(NinjaAPI):
                     if not (public and status in ("401", "403")):
                         operation["responses"].setdefault(status, {"description": description, "content": ERROR})
         return document
+
+
+def _parameters_of(operation: Operation) -> list[str]:
+    """What an operation takes in the address, as the document lists it."""
+    return [
+        name
+        for model in operation.models
+        if model.__ninja_param_source__ == "query"
+        for name in model.__ninja_flatten_map__
+    ]
 
 
 def _policy_of(operation: Operation) -> Policy:

@@ -246,3 +246,28 @@ FIELDS = ["username", "password", "full_name", "role", "enabled", "must_change_p
 )
 def test_no_body_is_an_error_of_ours(call: Caller, method: str, path: str, body: dict[str, Any]) -> None:
     assert call(method, path, body).status_code < 500
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "name"),
+    [
+        ("GET", "devices?serach=gate", "serach"),
+        ("GET", "devices?limit=1&Limit=1", "Limit"),
+        ("GET", "audit?colour=red", "colour"),
+        ("GET", "devices/999999?x=", "x"),
+        ("POST", "users?limit=1", "limit"),
+        ("DELETE", "users/999999?force=1", "force"),
+        ("GET", "devices/1/settings/basic?fresh=1", "fresh"),
+        ("GET", "me?%ff=1", "\N{REPLACEMENT CHARACTER}"),
+        ("GET", "openapi.json?x=1", "x"),
+    ],
+)
+def test_an_unknown_parameter_in_the_address_is_named(call: Caller, method: str, path: str, name: str) -> None:
+    answer = call(method, path, {} if method == "POST" else None)
+    assert (answer.status_code, answer.json()["field"]) == (400, name)
+    assert f"«{name}» is not known here" in answer.json()["error"]
+
+
+def test_an_unknown_parameter_tells_nothing_to_who_may_not_enter(user_with: Callable[..., User]) -> None:
+    assert Caller(None)("GET", "devices?x=1").status_code == 401
+    assert Caller(user_with("vera", Role.VIEWER, everything=True))("GET", "users?x=1").status_code == 403
