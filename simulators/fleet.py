@@ -43,9 +43,19 @@ PLAIN: Mapping[str, type | tuple[type, ...]] = {
     "fill": (int, float),
     "head": bool,
     "loginfree_path": str,
+    "codecs": str,
+    "audio": str,
+    "pictures": str,
+    "size": str,
+    "rate": int,
+    "kilobits": int,
 }
 """What a device may be told in a file or on the command line."""
-CHOICES = {"auth_scheme": ("digest", "basic", "both"), "system_frequency": ("59.94", "50")}
+CHOICES = {
+    "auth_scheme": ("digest", "basic", "both"),
+    "system_frequency": ("59.94", "50"),
+    "pictures": ("live", "loop"),
+}
 LARGEST = 1_000_000  # bytes of a description: more is not a fleet
 
 

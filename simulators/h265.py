@@ -1,9 +1,9 @@
 """Planes in, H.265 access units out: Main profile, no B frames, a GOP of about one second, parameter sets in band
 before each IDR picture, a delimiter before each access unit.
 
-As with H.264 the encoder holds nothing back and runs on the caller's thread. The quality is constant, not the
-bit rate, unless one is given, and everything that only makes pictures better is off: x265 is still four times as dear as x264, which is why simulated
-cameras of this codec show fewer pictures a second.
+As with H.264 the encoder holds nothing back and runs on the caller's thread. The quality is constant, not the bit rate,
+unless one is given, and everything that only makes pictures better is off. Even so x265 is four times as dear as x264,
+which is why simulated cameras of this codec show fewer pictures a second.
 """
 
 from __future__ import annotations

@@ -93,17 +93,15 @@ class Parts:
         self.close()
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
-        last = self._wrap(bytes(1000))
         while True:
             await self._something.wait()
             self._something.clear()
             ready = bytearray()
             while self._waiting and not self._passage.ended:
-                last = self._waiting.popleft()
-                ready += self._passage.of(last)
+                ready += self._passage.of(self._waiting.popleft())
             self._size = 0
             if self._closed and not self._passage.ended:
-                ready += last[: len(last) // 2] if self._cut else self._end
+                ready += self._wrap(bytes(1000))[:-500] if self._cut else self._end
             if ready:
                 yield bytes(ready)
             if self._closed or self._passage.ended:

@@ -17,6 +17,11 @@ Where the document is silent the simulator decides, and a client should not depe
   - MASK is refused while live pictures run, and names 1 to 16 registered cameras; it stays valid after PLAYCMD=STOP,
     until a live START. NEXTFRAME and PREVFRAME want a pause before, the others a running playback, GOTODATE and PLAY
     only a MASK. A PLAYCMD=STOP that finds nothing is a note and answered 200;
+  - every fourth camera sends H.265 at 10 pictures a second, the others H.264 at 15 (`codecs`, `rate`), each in a size
+    of 640x360 (`size`) and with sound in AAC (`audio`). START with another COMP than the camera's is answered 200 and
+    stays silent; COMP=JPEG shows a placeholder for a camera of H.265, which sends no JPEG. Camera n of a recorder with
+    seed s has the seed 16 s + n in its pictures. A client that closes an HTTP stream without STOP has ended it, and its
+    audio with its video: a note;
   - commands that answer nothing answer 200 without a body;
   - a registered camera that does not answer (CAM_CONNECT 2) takes START and stays silent; its controls are answered
     503, as are pan, tilt, zoom, focus and presets of a camera without them: those with an even number. Iris and AUX
@@ -32,24 +37,25 @@ Pacing is measured per client address: 3 s between general commands, 0.2 s betwe
 (NEXTFRAME, PREVFRAME); the sequences of starting and stopping, keep-alives and the pulls of a playback are free as
 long as they come one at a time. GOTODATE is free when it starts a playback, and general when it moves a running one.
 
-Not here yet: pictures. START over RTP sends nothing, over HTTP it answers an open multipart without parts; `camera`
-and `playaudio` answer 204, `httpdl` that nothing was recorded, each with the note "not_simulated".
+Not here yet: recordings. `camera` and `playaudio` answer 204, `httpdl` that nothing was recorded, each with the note
+"not_simulated".
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 from simulators.auth import Level, LockOut, Scheme, User
 from simulators.checking import Command, Refused
 from simulators.device import Fault, SimulatedDevice
-from simulators.http import Answer, Request, Response, Stream
+from simulators.http import Answer, Request, Response
 from simulators.ipro import replies
 from simulators.ipro.cameras import Camera, Status
 from simulators.ipro.commands import (
@@ -63,8 +69,17 @@ from simulators.ipro.commands import (
     moment,
     paths,
 )
+from simulators.ipro.information import H264, H265
+from simulators.ipro.live import AUDIO, Live, picture_size, plan
 from simulators.ipro.records import GIGABYTES_PER_HOUR, Disks, Entry, Logs, Zone
 from simulators.ipro.uids import LiveStream, Playback, Session, Uids
+from simulators.oddities import chosen
+
+ODDITIES = {
+    "all-information": "packets and pictures carry every id of section 7",
+    "no-extension": "packets and pictures carry no additional information",
+    "no-part-length": "the parts of HTTP streams have no Content-Length",
+}
 
 REALM = "Network disk recorder"
 SUPPORTED = (16, 32, 64, 128)
@@ -74,6 +89,7 @@ FASTEST_STEP = 8
 PRIORITY = {Level.ADMIN: 2, Level.LIVE: 1}
 OTHERS_PRIORITY = {"": 2, "low": 0, "high": 3}
 CAMERA_FAULTS = {"lost": Status.CONNECTION_ERROR, "found": Status.NORMAL, "unregistered": Status.NOT_REGISTERED}
+STREAM_FAULTS = frozenset({"stop-frames", "stop-sound", "lose-packets", "late-packets", "cut-streams", "codec", "size"})
 PAUSED = frozenset({"PAUSE", "NEXTFRAME", "PREVFRAME"})
 
 OfUid = Callable[[Session, dict[str, str], Request], Answer]
@@ -91,10 +107,19 @@ class Gaps:
 class IproSimulator(SimulatedDevice):
     family = "ipro"
     keep_alive = True
-    faults: ClassVar[tuple[str, ...]] = ("lose-uids", "fill-uids", "pass-time", "camera", "event", "fill-disks")
+    faults: ClassVar[tuple[str, ...]] = (
+        *("lose-uids", "fill-uids", "pass-time", "camera", "event", "fill-disks"),
+        *("stop-frames", "stop-sound", "lose-packets", "late-packets", "cut-streams", "garbage-parts", "codec", "size"),
+    )
     """lose-uids; fill-uids: other people's clients hold `number` UIDs (mode: low or high priority; 0 lets go of them);
     pass-time: `seconds` go by at once; camera `number` is (mode) lost, found or unregistered; event: a motion alarm of
-    camera `number`; fill-disks."""
+    camera `number`; fill-disks.
+
+    Of the streams of camera `number` (0: of all): stop-frames and stop-sound for `seconds` (0: until clear);
+    lose-packets: each `every`-th; late-packets: each `every`-th comes `times` packets later; cut-streams: all that run
+    end in the middle of the next picture, over HTTP inside a part; codec: it sends (mode) H264 or H265 from now on;
+    size: (mode) 1280x720. garbage-parts: before each `every`-th part of every HTTP stream come bytes that belong to
+    none."""
 
     def __init__(
         self,
@@ -115,6 +140,13 @@ class IproSimulator(SimulatedDevice):
         uid_seconds: float = 90.0,
         max_uids: int = 16,
         uid_digits: int = 19,
+        codecs: str = "H264,H264,H264,H265",
+        audio: str = "aac",
+        pictures: str = "live",
+        size: str = "640x360",
+        rate: int = 0,
+        kilobits: int = 1024,
+        oddities: str = "",
         disks: tuple[int, ...] = (4001, 4001),
         zone: Zone | None = None,
         lockout: LockOut | None = None,
@@ -125,6 +157,7 @@ class IproSimulator(SimulatedDevice):
             raise ValueError(f"A recorder has 1 to {SUPPORTED[-1]} cameras, not {cameras}.")
         if ptz_steps not in (16, 256):
             raise ValueError(f"Cameras are steered in 16 or 256 steps, not {ptz_steps}.")
+        sent = plan(codecs=codecs, audio=audio, pictures=pictures, size=size, rate=rate, kilobits=kilobits)
         users = [User(user, password, Level.ADMIN)]
         if live_user:
             users.append(User(live_user, live_password, Level.LIVE))
@@ -150,6 +183,16 @@ class IproSimulator(SimulatedDevice):
         self._ptz_steps = ptz_steps
         self._zone = zone or Zone(60, summer=False)
         self._gaps = gaps or Gaps()
+        self.live = Live(
+            self.cameras.values(),
+            sent,
+            seed=seed,
+            started=self.started,
+            zone=self._zone,
+            host=lambda: self.host,
+            skipped=lambda: self._skipped,
+            oddities=chosen(oddities, ODDITIES),
+        )
         self._priorities = {each.name: PRIORITY[each.level] for each in users}
         began = self._wall() - random.Random(seed).uniform(2, 9) * 86400
         self._disks = Disks(disks, cameras * GIGABYTES_PER_HOUR, began)
@@ -223,7 +266,9 @@ class IproSimulator(SimulatedDevice):
     def state(self) -> dict[str, Any]:
         return {
             "used_uids": len(self.uids),
-            "cameras": {str(number): _camera_state(camera) for number, camera in self.cameras.items()},
+            "cameras": {
+                str(number): _camera_state(camera) | self.live.state(number) for number, camera in self.cameras.items()
+            },
         }
 
     def forget(self) -> None:
@@ -242,6 +287,12 @@ class IproSimulator(SimulatedDevice):
             raise ValueError(f"The recorder supports no camera {number}.")
         if kind == "fill-uids" and (mode not in OTHERS_PRIORITY or not 0 <= number <= self.uids.most):
             raise ValueError(f"Others can hold 0 to {self.uids.most} UIDs, of low or high priority or of the same.")
+        if kind in STREAM_FAULTS and number and number not in self.cameras:
+            raise ValueError(f"The recorder supports no camera {number}.")
+        if kind == "codec" and mode not in (H264, H265):
+            raise ValueError(f"A camera sends {H264} or {H265}, not '{mode}'.")
+        if kind == "size":
+            picture_size(mode)
         super().inject(kind, **details)
 
     def family_fault(self, fault: Fault) -> None:
@@ -261,11 +312,34 @@ class IproSimulator(SimulatedDevice):
             case "fill-disks":
                 self._disks.fill(self._wall())
             case "clear":
+                self.live.clear()
                 self._fill_uids(0, 0)
                 for camera in self.cameras.values():
                     if camera.status is Status.CONNECTION_ERROR:
                         self._change(camera, Status.NORMAL)
+            case _:
+                self._disturb_streams(fault)
         self._tick()
+
+    def _disturb_streams(self, fault: Fault) -> None:
+        until = time.monotonic() + fault.seconds if fault.seconds else math.inf
+        match fault.kind:
+            case "stop-frames":
+                self.live.silence(fault.number, until)
+            case "stop-sound":
+                self.live.mute(fault.number, until)
+            case "lose-packets":
+                self.live.lose(fault.number, fault.every)
+            case "late-packets":
+                self.live.delay(fault.number, fault.every, fault.times)
+            case "cut-streams":
+                self.live.cut(fault.number)
+            case "garbage-parts":
+                self.live.tampering.garbage_every = fault.every
+            case "codec":
+                self.live.switch_codec(fault.number, fault.mode)
+            case "size":
+                self.live.switch_size(fault.number, *picture_size(fault.mode))
 
     def _fill_uids(self, wanted: int, priority: int) -> None:
         """Let other people's clients hold so many UIDs, by logins and logouts of theirs."""
@@ -286,6 +360,7 @@ class IproSimulator(SimulatedDevice):
             for session in self.uids:
                 session.stop_live(camera.number)
         camera.status = status
+        self.live.changed(camera.number)
 
     # Requests
 
@@ -399,9 +474,9 @@ class IproSimulator(SimulatedDevice):
         if self._too_many(session, number):
             self.note("too_many", f"Camera {number} is started and stopped too often.", request)
             return Response(204)
-        audio = values["COMP"] == "AUDIO"
+        audio = values["COMP"] == AUDIO
         streams = session.audio if audio else session.live
-        stream = LiveStream(values["COMP"], int(values["PORT"]) if "PORT" in values else None)
+        stream = LiveStream(number, values["COMP"], int(values["PORT"]) if "PORT" in values else None)
         if values["CMD"] == "STOP":
             running = streams.get(number)
             if running is None:
@@ -409,8 +484,7 @@ class IproSimulator(SimulatedDevice):
             elif (running.compression, running.port) != (stream.compression, stream.port):
                 raise Refused("mismatch", f"START was for {running.compression} to port {running.port}.")
             elif audio:
-                running.ended.set()
-                del streams[number]
+                session.stop_audio(number)
             else:
                 session.stop_live(number)
             return Response(200)
@@ -419,9 +493,15 @@ class IproSimulator(SimulatedDevice):
         self._may_start(session, number, audio)
         streams[number] = stream
         session.mask = frozenset()
-        if stream.port is not None:
-            return Response(200)
-        return Stream(f"multipart/x-mixed-replace; boundary={replies.BOUNDARY}", _until(stream.ended))
+
+        def left() -> None:
+            self.note("ended_without_stop", f"The stream of camera {number} ended without a STOP.", request)
+            if audio:
+                session.stop_audio(number)
+            else:
+                session.stop_live(number)
+
+        return self.live.start(stream, request, left)
 
     def _too_many(self, session: Session, number: int) -> bool:
         now, switched = self._now(), session.switched[number]
@@ -557,12 +637,6 @@ class IproSimulator(SimulatedDevice):
     def _as_getinfo(self, values: dict[str, str], request: Request) -> Answer:
         status = {number: camera.status for number, camera in self.cameras.items()}
         return replies.connections(status, self.uids.most, len(self.uids))
-
-
-async def _until(ended: asyncio.Event) -> AsyncGenerator[bytes, None]:
-    """A live stream over HTTP that has nothing to show, until it is stopped."""
-    await ended.wait()
-    yield f"{replies.BOUNDARY}--\r\n".encode()
 
 
 def _streams(streams: dict[int, LiveStream]) -> list[dict[str, Any]]:

@@ -16,12 +16,28 @@ from datetime import datetime
 from simulators.http import Request
 
 
-@dataclass
+def _nothing() -> None:
+    pass
+
+
+@dataclass(eq=False)
 class LiveStream:
+    camera: int
     compression: str
     port: int | None
     """Where RTP goes; None: over HTTP."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
+    on_end: Callable[[], None] = _nothing
+    """Called once when it ends, whatever ends it."""
+    broken: Callable[[], None] = _nothing
+    """Ends it without a STOP: its client has gone, or it broke off."""
+    cut: bool = False
+    """Break off in the middle of the next picture."""
+
+    def end(self) -> None:
+        if not self.ended.is_set():
+            self.ended.set()
+            self.on_end()
 
 
 @dataclass
@@ -52,7 +68,11 @@ class Session:
     def stop_live(self, camera: int) -> None:
         for streams in (self.live, self.audio):
             if stream := streams.pop(camera, None):
-                stream.ended.set()
+                stream.end()
+
+    def stop_audio(self, camera: int) -> None:
+        if stream := self.audio.pop(camera, None):
+            stream.end()
 
 
 class Uids:

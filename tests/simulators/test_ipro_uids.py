@@ -202,7 +202,10 @@ async def test_a_reboot_loses_uids_and_keeps_the_rest(recorder):
         {"kind": "camera", "number": 1, "mode": "painted"},
         {"kind": "event", "number": 0},
         {"kind": "new-certificate"},
-        {"kind": "stop-frames"},
+        {"kind": "card"},
+        {"kind": "stop-frames", "number": 17},
+        {"kind": "codec", "number": 1, "mode": "JPEG"},
+        {"kind": "size", "number": 1, "mode": "641x360"},
     ],
 )
 async def test_an_impossible_fault_is_refused(recorder, details):
