@@ -22,6 +22,7 @@ import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import cast
 from weakref import WeakKeyDictionary
 
 import httpx
@@ -93,7 +94,7 @@ class OpenAnswer:
         """The body as it comes, without end if need be. Raises NoAnswer when it falls silent, Interrupted when the
         connection breaks; an orderly end ends it."""
         with _in_our_words(self._address):
-            async for piece in self._response.aiter_raw():
+            async for piece in cast(httpx.AsyncByteStream, self._response.stream):
                 yield piece
 
     @property
@@ -184,7 +185,6 @@ async def opened(
             "timeout": {
                 "connect": CONNECT_SECONDS,
                 "pool": FIRST_BYTE_SECONDS,
-                "write": FIRST_BYTE_SECONDS,
                 "first_byte": FIRST_BYTE_SECONDS,
                 "read": idle_seconds,
             },
@@ -195,7 +195,8 @@ async def opened(
     )
     with _in_our_words(address):
         try:
-            async with asyncio.timeout(OPENING_SECONDS):
+            # A short answer has a deadline as a whole.
+            async with asyncio.timeout(OPENING_SECONDS) if body_limit is None else contextlib.nullcontext():
                 response = await _transport(address).handle_async_request(built)
         except TimeoutError as error:
             raise httpx.ReadTimeout("no whole head in time") from error

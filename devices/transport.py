@@ -1,12 +1,13 @@
 """The httpx transport for devices: one connection per request, read by our own tolerant parser.
 
-Strategy: asyncio streams below, `wire_http` for what comes, httpx around it. Most devices promise keep-alive and do not
-keep it, so every request has a connection of its own, and at most so many of them go to one host at once. The request
-goes out as it was built, in one write.
+Strategy: an asyncio protocol below, `wire_http` for what comes, httpx around it. (asyncio's streams, with a timeout
+around each step, cost as much as everything else of an exchange; a fleet is polled through here.) Most devices promise
+keep-alive and do not keep it, so every request has a connection of its own, and at most so many of them go to one host
+at once. The request goes out as it was built, in one write.
 
 Deadlines come with each request in httpx's own extension `timeout`: `connect` (name, TCP and TLS together), `pool` (a
-place at the host), `write`, `first_byte` (until the first byte of the answer) and `read` (between two pieces of it).
-There is no total here; who wants one sets it around. More of our own extensions:
+place at the host), `first_byte` (from the request to the first byte of the answer) and `read` (between two pieces of
+it). There is no total here; who wants one sets it around. More of our own extensions:
 
 - `certificate`: an async function that is given the SHA-256 of the TLS certificate before anything is sent, and raises
   what shall stop the exchange
@@ -19,11 +20,10 @@ The answer's extension `complete` is a function that tells, once the body was re
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from typing import Any, cast
 
 import httpx
 
@@ -32,7 +32,7 @@ from devices.wire_http import AnswerReader, BadAnswer, End, Event, Head, Limits,
 EXCHANGES_PER_HOST = 8
 # A recorder sends each picture and each sound over a connection of its own: sixteen of both, twice.
 STREAMS_PER_HOST = 64
-PIECE = 64 * 1024
+WAITING = 64 * 1024  # bytes that came and nobody has read; a device that sends more has to wait
 
 
 class ClosedSilently(httpx.RemoteProtocolError):
@@ -102,27 +102,86 @@ class _Places:
         self.free = asyncio.Semaphore(count)
 
 
-class _Connection:
-    """One connection, which closes once."""
+class _Connection(asyncio.Protocol):
+    """One connection, which closes once. One task reads it."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, leave: Callable[[], None]) -> None:
-        self.reader = reader
-        self.writer = writer
+    def __init__(self, leave: Callable[[], None]) -> None:
         self._leave: Callable[[], None] | None = leave
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._came = b""
+        self._over = False  # nothing more will come
+        self._error: Exception | None = None
+        self._reader: asyncio.Future[None] | None = None
 
+    # --- What asyncio tells -------------------------------------------------------------------------------------------
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._came = self._came + data if self._came else data
+        if len(self._came) > WAITING and self._transport is not None:
+            self._transport.pause_reading()
+        self._wake()
+
+    def eof_received(self) -> None:
+        self._over = True
+        self._wake()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._over = True
+        self._error = error
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    # --- What is done with it -----------------------------------------------------------------------------------------
     @property
     def certificate(self) -> str:
-        secured = self.writer.get_extra_info("ssl_object")
+        assert self._transport is not None
+        secured = self._transport.get_extra_info("ssl_object")
         encoded = secured.getpeercert(binary_form=True) or b""
         return hashlib.sha256(encoded).hexdigest()
+
+    def write(self, data: bytes) -> None:
+        """Without waiting: a request is small, and whoever does not take it does not answer in time either."""
+        assert self._transport is not None
+        self._transport.write(data)
+
+    async def read(self, seconds: float | None) -> bytes:
+        """What came, b"" at the end; httpx.ReadTimeout when nothing comes in time."""
+        if not self._came and not self._over:
+            self._reader = self._loop.create_future()
+            timer = self._loop.call_later(seconds, _too_late, self._reader) if seconds is not None else None
+            try:
+                await self._reader
+            finally:
+                self._reader = None
+                if timer is not None:
+                    timer.cancel()
+        data, self._came = self._came, b""
+        if data:
+            if len(data) > WAITING and self._transport is not None and not self._over:
+                self._transport.resume_reading()
+        elif self._error is not None:
+            raise self._error
+        return data
 
     def close(self) -> None:
         """At once, without a goodbye that many devices never answer: it is whole, or nobody wants the rest."""
         if self._leave is None:
             return
-        self.writer.transport.abort()
+        if self._transport is not None:
+            self._transport.abort()
         self._leave()
         self._leave = None
+
+
+def _too_late(reader: asyncio.Future[None]) -> None:
+    if not reader.done():
+        reader.set_exception(httpx.ReadTimeout("too late"))
 
 
 async def _connect(
@@ -131,14 +190,15 @@ async def _connect(
     tls: dict[str, Any] = {}
     if context is not None:
         tls = {"ssl": context, "server_hostname": host}
+    connection = _Connection(leave)
     try:
         async with asyncio.timeout(seconds):
-            reader, writer = await asyncio.open_connection(host, port, limit=PIECE, **tls)
+            await asyncio.get_running_loop().create_connection(lambda: connection, host, port, **tls)
     except TimeoutError as error:
         raise httpx.ConnectTimeout("nobody took the connection in time") from error
     except (OSError, UnicodeError) as error:  # UnicodeError: a host name that cannot be one
         raise httpx.ConnectError(str(error)) from error
-    return _Connection(reader, writer, leave)
+    return connection
 
 
 async def _converse(
@@ -146,9 +206,7 @@ async def _converse(
 ) -> httpx.Response:
     """Send the request and read as far as the end of the answer's head."""
     reader = AnswerReader(request.method, Limits(body=request.extensions.get("body_limit")))
-    with _as_httpx():
-        connection.writer.write(_encoded(request))
-        await _within(connection.writer.drain(), deadlines.get("write"), httpx.WriteTimeout)
+    connection.write(_encoded(request))
     body = _Body(connection, reader, deadlines.get("read"))
     seconds = deadlines.get("first_byte", deadlines.get("read"))
     while True:
@@ -184,13 +242,17 @@ class _Body(httpx.AsyncByteStream):
 
     async def more(self, seconds: float | None) -> list[Event]:
         """The next events; none yet when what came was no whole line."""
-        with _as_httpx():
-            data = await _within(self._connection.reader.read(PIECE), seconds, httpx.ReadTimeout)
+        try:
+            data = await self._connection.read(seconds)
             if data:
                 return self._reader.feed(data)
             if self._reader.silent:
                 raise ClosedSilently("closed without an answer")
             return self._reader.close()
+        except BadAnswer as error:
+            raise httpx.RemoteProtocolError(str(error)) from error
+        except OSError as error:  # TLS errors too
+            raise httpx.ReadError(str(error)) from error
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         events, self.waiting = self.waiting, []
@@ -214,22 +276,3 @@ def _encoded(request: httpx.Request) -> bytes:
     lines = [b"%s %s HTTP/1.1" % (request.method.encode("ascii"), target)]
     lines += [b"%s: %s" % pair for pair in request.headers.raw]
     return b"\r\n".join([*lines, b"", request.content])
-
-
-async def _within(waiting: Awaitable[Any], seconds: float | None, late: type[httpx.TimeoutException]) -> Any:
-    try:
-        async with asyncio.timeout(seconds):
-            return await waiting
-    except TimeoutError as error:
-        raise late("too late") from error
-
-
-@contextlib.contextmanager
-def _as_httpx() -> Any:
-    """What goes wrong on an open connection, as httpx names it."""
-    try:
-        yield
-    except BadAnswer as error:
-        raise httpx.RemoteProtocolError(str(error)) from error
-    except OSError as error:  # TLS errors too
-        raise httpx.ReadError(str(error)) from error

@@ -200,7 +200,7 @@ async def test_an_address_that_takes_no_connection_is_given_up(monkeypatch: pyte
         await asyncio.Event().wait()
 
     monkeypatch.setattr(devices_http, "CONNECT_SECONDS", 0.1)
-    monkeypatch.setattr(asyncio, "open_connection", never)
+    monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", never)
     with pytest.raises(NoAnswer, match="the cable and the power"):
         await exchange(Address("http", "127.0.0.1", 9), ASK)
 
