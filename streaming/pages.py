@@ -9,20 +9,16 @@ from django.shortcuts import render
 from accounts.guards import page, thing_for
 from accounts.policy import Action
 from devices.errors import DeviceError
-from devices.families import driver_for
 from devices.models import Camera
 from devices.pages.cameras import steering
-from streaming.consumers import NOT_RELAYED
-from streaming.sources.open import can_be_relayed
+from streaming.sources.open import streams_of
 
 
 @page(Action.WATCH)
 def camera(request: HttpRequest, camera: int) -> HttpResponse:
     shown = thing_for(request, Camera, Action.WATCH, pk=camera)
     try:
-        streams, cannot = driver_for(shown.device).streams(shown), ""
-        if streams and not any(can_be_relayed(each) for each in streams):
-            cannot = NOT_RELAYED
+        streams, cannot = streams_of(shown), ""
     except DeviceError as error:
         streams, cannot = [], str(error)
     context: dict[str, Any] = {"camera": shown, "streams": streams, "cannot": cannot}

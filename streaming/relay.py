@@ -24,19 +24,23 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import NamedTuple
 
-from streaming.media import CLOCK_RATE, AccessUnit, VideoTrack
+from streaming.media import CLOCK_RATE, AccessUnit, AudioTrack, AudioUnit, Unit, VideoTrack
+from streaming.ring import Fragment, Ring
 from streaming.sources import Source, SourceFailed, SourceRefused, Upstream
+from streaming.viewer import Ended, Init, State, Status, Viewer
 from streaming.wire import fmp4
+from streaming.wire.reorder import DecodeTimes
+from streaming.wire.timeline import Timeline
 
 log = logging.getLogger(__name__)
 
 # A ring larger than this (a camera that hardly ever sends a key picture) is emptied; who joins then waits for the next.
 MAX_RING_BYTES = 16 * 1024 * 1024
 # What stays in the ring before the newest key picture, so that a viewer a few pictures behind loses none.
-GRACE = CLOCK_RATE // 2
+GRACE = 0.5
+# Sound is kept as long as the pictures it belongs to, and no longer than this when there are none.
+MAX_SOUND = 12.0
 
 
 @dataclass(frozen=True)
@@ -50,131 +54,7 @@ class Timing:
     longest_retry: float = 10.0
     abandon: float = 10.0
     tick: float = 0.5
-
-
-class State(StrEnum):
-    CONNECTING = "connecting"
-    LIVE = "live"
-    STALLED = "stalled"
-    OFFLINE = "offline"
-
-
-class Status(NamedTuple):
-    state: State
-    detail: str  # a sentence; empty when all is well
-
-
-class Init(NamedTuple):
-    mime: str
-    segment: bytes
-    track: VideoTrack
-
-
-class Fragment(NamedTuple):
-    data: bytes
-    key: bool
-    decode_time: int
-
-
-class Dropped(NamedTuple):
-    frames: int
-
-
-Item = Fragment | Init | Status | Dropped
-
-
-class Ended(Exception):
-    """There will be nothing more for this viewer, for a reason of ours; the text is a sentence for it."""
-
-
-class Viewer:
-    """One who watches: `await next()` in a loop. Counters are plain attributes."""
-
-    def __init__(self, relay: Relay, on_stuck: Callable[[], None]) -> None:
-        self.frames = 0
-        self.dropped = 0
-        self.paused = False
-        self.ended: Exception | None = None
-        self._relay = relay
-        self._on_stuck = on_stuck
-        self._cursor = -1  # the number of the next picture; -1: start at the newest key picture
-        self._missed = 0  # dropped and not told yet
-        self._told: Status | None = None
-        self._init: Init | None = None
-        self._waiter: asyncio.Future[None] | None = None
-        self._items = 0  # handed out, of any kind
-        self._items_seen = 0
-        self._busy_since: float | None = None
-
-    async def next(self) -> Item:
-        """What this viewer gets next. Raises Ended or SourceRefused when there will be nothing more."""
-        while True:
-            if self.ended is not None:
-                raise self.ended
-            item = self._ready()
-            if item is not None:
-                self._items += 1
-                return item
-            self._waiter = asyncio.get_running_loop().create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
-
-    def pause(self) -> None:
-        self.paused = True
-
-    def resume(self) -> None:
-        """Go on with the present; what was missed meanwhile is not counted as dropped."""
-        self.paused = False
-        self._cursor = -1
-        self.wake()
-
-    def wake(self) -> None:
-        waiter = self._waiter
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
-
-    def end(self, reason: Exception) -> None:
-        self.ended = reason
-        if self._waiter is None:
-            self._on_stuck()
-        else:
-            self.wake()
-
-    def busy(self, now: float) -> float:
-        """For how many seconds it has been at the same item. A viewer that waits for the next one is not busy."""
-        if self._waiter is not None or self._items != self._items_seen:
-            self._items_seen = self._items
-            self._busy_since = None
-        elif self._busy_since is None:
-            self._busy_since = now
-        return 0.0 if self._busy_since is None else now - self._busy_since
-
-    def _ready(self) -> Item | None:
-        relay = self._relay
-        if self._told is not relay.status:
-            self._told = relay.status
-            return relay.status
-        if self.paused or self._cursor == relay.following:
-            return None
-        if self._cursor < relay.first:  # it has just come, or the ring has moved on past it
-            if relay.newest_key < 0:
-                return None
-            if self._cursor >= 0:
-                self._missed += relay.newest_key - self._cursor
-            self._cursor = relay.newest_key
-        if self._missed:
-            missed, self._missed = self._missed, 0
-            self.dropped += missed
-            return Dropped(missed)
-        if self._init is not relay.init:
-            self._init = relay.init
-            return relay.init
-        fragment = relay.ring[self._cursor - relay.first]
-        self._cursor += 1
-        self.frames += 1
-        return fragment
+    mute: float = 1.0  # a sound track that is announced and silent stops a browser's pictures
 
 
 class Relay:
@@ -184,11 +64,9 @@ class Relay:
         self.name = name
         self.status = Status(State.CONNECTING, "")
         self.init: Init | None = None
-        # The ring: the pictures numbered first … following - 1, and which of them is the newest key picture (-1: none).
-        self.ring: list[Fragment] = []
-        self.first = 0
-        self.following = 0
-        self.newest_key = -1
+        self.init_with_sound: Init | None = None  # while there is sound
+        self.pictures = Ring()
+        self.sound = Ring()
         self.viewers: set[Viewer] = set()
         self.frames = 0
         self.bytes = 0
@@ -199,8 +77,11 @@ class Relay:
         self._source = source
         self._timing = timing
         self._on_idle = on_idle
-        self._timeline = fmp4.Timeline()
-        self._ring_bytes = 0
+        self._order = DecodeTimes()
+        self._timeline = Timeline(CLOCK_RATE)
+        self._sound_timeline: Timeline | None = None
+        self._sound_track: AudioTrack | None = None
+        self._sound_at = 0.0  # by the loop's clock
         self._upstream: Upstream | None = None
         self._task: asyncio.Task[None] | None = None
         self._leaving: asyncio.TimerHandle | None = None
@@ -215,12 +96,18 @@ class Relay:
             self._leaving = None
         if self._task is None:
             self._start()
+        self.ask_for_sound()
 
     def leave(self, viewer: Viewer) -> None:
         self.viewers.discard(viewer)
         self.dropped += viewer.dropped
+        self.ask_for_sound()
         if not self.viewers and self._task is not None and self._leaving is None:
             self._leaving = asyncio.get_running_loop().call_later(self._timing.linger, self._task.cancel)
+
+    def ask_for_sound(self) -> None:
+        if self._upstream is not None:
+            self._upstream.want_sound(any(viewer.sound or viewer.on_sound for viewer in self.viewers))
 
     async def close(self) -> None:
         for viewer in list(self.viewers):
@@ -238,8 +125,8 @@ class Relay:
             "bytes": self.bytes,
             "fps": self.fps,
             "bit_rate": self.bit_rate,
-            "gop": self.following - self.newest_key if self.newest_key >= 0 else 0,
-            "ring_bytes": self._ring_bytes,
+            "gop": self.pictures.following - self.pictures.newest_key if self.pictures.newest_key >= 0 else 0,
+            "ring_bytes": self.pictures.bytes + self.sound.bytes,
             "openings": self.openings,
             "viewer_drops": self.dropped + sum(viewer.dropped for viewer in self.viewers),
             **{f"upstream_{name}": value for name, value in upstream.items()},
@@ -261,7 +148,8 @@ class Relay:
             for viewer in list(self.viewers):
                 viewer.end(Ended("This stream ended by a mistake in this system; its log tells more."))
         self.init = None
-        self._forget_pictures()
+        self.pictures.clear()
+        self._end_sound()
         if any(viewer.ended is None for viewer in self.viewers):
             self._start()  # somebody came while it was being closed
         else:
@@ -276,6 +164,7 @@ class Relay:
                 self.openings += 1
                 async with self._source(self._take) as upstream:
                     self._upstream = upstream
+                    self.ask_for_sound()
                     detail = await self._until_lost(upstream)
                     self._tell(State.STALLED, detail)  # before the closing, which may take its time
             except SourceRefused as refusal:
@@ -319,6 +208,8 @@ class Relay:
             self.fps = (self.frames - frames) / elapsed
             self.bit_rate = 8 * (self.bytes - size) / elapsed
             self._counted_at, self._counted = now, (self.frames, self.bytes)
+        if self.init_with_sound is not None and now - self._sound_at >= self._timing.mute:
+            self._end_sound()
         for viewer in list(self.viewers):
             if viewer.busy(now) >= self._timing.abandon:
                 viewer.end(Ended("Your connection took no pictures for too long."))
@@ -331,43 +222,80 @@ class Relay:
             for viewer in self.viewers:
                 viewer.wake()
 
-    # --- Pictures -----------------------------------------------------------------------------------------------------
-    def _take(self, unit: AccessUnit) -> None:
+    # --- Pictures and sound -------------------------------------------------------------------------------------------
+    def _take(self, unit: Unit) -> None:
+        if isinstance(unit, AudioUnit):
+            self._take_sound(unit)
+        else:
+            self._take_picture(unit)
+
+    def _take_picture(self, unit: AccessUnit) -> None:
         if self.init is None or self.init.track != unit.track:
-            track = unit.track
-            self.init = Init(f'video/mp4; codecs="{track.codec}"', fmp4.init_segment(track), track)
-            self._forget_pictures()
+            self.init = _init(unit.track)
+            self.init_with_sound = None  # until its next piece
+            self._order = DecodeTimes(unit.track.reorder)
+            self.pictures.clear()
         if self.status.state is not State.LIVE:
             self.status = Status(State.LIVE, "")
             log.info("live", extra={"stream": self.name})
-        decode_time, duration = self._timeline.place(unit.time)
-        number = self.following
-        data = fmp4.fragment(number + 1, decode_time, duration, unit.key, unit.received, unit.data)
+        ordered, offset = self._order.place(unit.time, unit.key)
+        decode_time, duration = self._timeline.place(ordered, unit.received)
+        ring = self.pictures
+        start = decode_time / CLOCK_RATE
+        content = unit.data
+        data = fmp4.fragment(ring.following + 1, decode_time, duration, unit.key, unit.received, content, offset)
         if unit.key:
-            self._trim(decode_time - GRACE)
-            self.newest_key = number
-        elif self._ring_bytes > MAX_RING_BYTES:
-            self._forget_pictures()
-        self.ring.append(Fragment(data, unit.key, decode_time))
-        self.following = number + 1
-        self._ring_bytes += len(data)
+            ring.trim(start - GRACE)
+        elif ring.bytes > MAX_RING_BYTES:
+            ring.clear()
+        ahead = len(data) - len(content)
+        ring.append(Fragment(data, unit.key, start, start + offset / CLOCK_RATE, unit.received, ahead))
         self.frames += 1
         self.bytes += len(data)
         for viewer in self.viewers:
             viewer.wake()
 
-    def _trim(self, horizon: int) -> None:
-        ring = self.ring
-        count = next((index for index, each in enumerate(ring) if each.decode_time >= horizon), len(ring))
-        self._ring_bytes -= sum(len(each.data) for each in ring[:count])
-        del ring[:count]
-        self.first += count
+    def _take_sound(self, unit: AudioUnit) -> None:
+        self._sound_at = asyncio.get_running_loop().time()
+        track = unit.track
+        if self._sound_timeline is None or self._sound_track != track:
+            self._sound_timeline, self._sound_track = Timeline(track.rate), track
+            self.sound.clear()
+            self.init_with_sound = None
+        decode_time, duration = self._sound_timeline.place(unit.time, unit.received, unit.samples)
+        ring = self.sound
+        data = fmp4.audio_fragment(ring.following + 1, decode_time, duration, unit.received, unit.data)
+        start = decode_time / track.rate
+        ring.append(Fragment(data, True, start, start, unit.received, len(data) - len(unit.data)))
+        self._trim_sound()
+        if self.init_with_sound is None and self.init is not None:
+            self.init_with_sound = _init(self.init.track, track)
+        for viewer in self.viewers:
+            if viewer.sound:
+                viewer.wake()
+            if viewer.on_sound is not None:
+                viewer.on_sound(unit)
 
-    def _forget_pictures(self) -> None:
-        self.ring.clear()
-        self._ring_bytes = 0
-        self.first = self.following
-        self.newest_key = -1
+    def _trim_sound(self) -> None:
+        ring = self.sound
+        oldest = ring.pieces[-1].start - MAX_SOUND
+        if self.pictures.pieces:
+            oldest = max(oldest, self.pictures.pieces[0].start)
+        if ring.pieces[0].start < oldest - 1:  # seldom, for it costs a look at every piece
+            ring.trim(oldest)
+
+    def _end_sound(self) -> None:
+        """No sound for a while: viewers go on without it."""
+        self.init_with_sound = None
+        self._sound_timeline = None
+        self.sound.clear()
+        for viewer in self.viewers:
+            viewer.wake()
+
+
+def _init(track: VideoTrack, sound: AudioTrack | None = None) -> Init:
+    codecs = track.codec if sound is None else f"{track.codec}, {sound.codec}"
+    return Init(f'video/mp4; codecs="{codecs}"', fmp4.init_segment(track, sound), track, sound)
 
 
 class Relays:
@@ -378,13 +306,23 @@ class Relays:
         self._relays: dict[tuple[int, str], Relay] = {}
 
     @contextmanager
-    def watch(self, camera: int, stream: str, source: Source, on_stuck: Callable[[], None]) -> Iterator[Viewer]:
-        """A viewer of this stream. `on_stuck` is called when it is ended while it is busy with an item."""
+    def watch(
+        self,
+        camera: int,
+        stream: str,
+        source: Source,
+        on_stuck: Callable[[], None],
+        *,
+        sound: bool = False,
+        after: float = -1.0,
+    ) -> Iterator[Viewer]:
+        """A viewer of this stream. `on_stuck` is called when it is ended while it is busy with an item. It begins with
+        a key picture later than `after` on the timeline."""
         relay = self._relays.get((camera, stream))
         if relay is None:
             relay = Relay(f"{camera}/{stream}", source, self._timing, self._forget)
             self._relays[camera, stream] = relay
-        viewer = Viewer(relay, on_stuck)
+        viewer = Viewer(relay, on_stuck, sound=sound, after=after)
         relay.join(viewer)
         try:
             yield viewer

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from streaming.media import AccessUnit
+from streaming.media import Unit
 
 
 class SourceFailed(Exception):
@@ -32,9 +32,12 @@ class Upstream(Protocol):
     def lost_reason(self) -> str:
         """A sentence, once `lost` is set."""
 
+    def want_sound(self, wanted: bool) -> None:
+        """Somebody wants to hear it, too, or nobody any more. A stream without sound takes no notice."""
+
     def figures(self) -> dict[str, int]:
         """Counters since it was opened: packets, lost, reordered, damaged pictures dropped …"""
 
 
-# Opens a stream and hands every access unit to the given function, on the event loop, until the context is left.
-Source = Callable[[Callable[[AccessUnit], None]], AbstractAsyncContextManager[Upstream]]
+# Opens a stream and hands every unit to the given function, on the event loop, until the context is left.
+Source = Callable[[Callable[[Unit], None]], AbstractAsyncContextManager[Upstream]]

@@ -15,14 +15,22 @@ from devices.families import driver_for
 from devices.families.base import RtpSession, Stream
 from devices.gateway import Gateway
 from devices.models import Camera
-from streaming.media import AccessUnit
+from streaming.media import Unit
 from streaming.sources import Source, SourceFailed, SourceRefused, Upstream, ports
 from streaming.sources.rtp_udp import RtpReceiver, addresses_of
 
+NOT_RELAYED = "Live pictures of this device's family are not shown yet; its state and settings are."
+# Codec and way of arriving of what can be opened here.
+_OPENED = frozenset({("h264", "rtp")})
 
-def can_be_relayed(stream: Stream) -> bool:
-    """H.264 by RTP is what is relayed so far; other streams are described by their drivers, and not shown yet."""
-    return (stream.codec, stream.transport) == ("h264", "rtp")
+
+def streams_of(camera: Camera) -> list[Stream]:
+    """The streams that can be watched; a driver may describe more than are relayed so far."""
+    offered = driver_for(camera.device).streams(camera)
+    streams = [each for each in offered if (each.codec, each.transport) in _OPENED]
+    if offered and not streams:
+        raise NotSupported(NOT_RELAYED)
+    return streams
 
 
 # POVCAM 15.1: fixed. The only devices so far whose RTP is not described by an SDP.
@@ -42,6 +50,9 @@ class RtpUpstream:
     def lost_reason(self) -> str:
         return self._session.lost_reason
 
+    def want_sound(self, wanted: bool) -> None:
+        pass
+
     def figures(self) -> dict[str, int]:
         return self._receiver.figures()
 
@@ -50,7 +61,7 @@ def device_source(camera_id: int, stream_id: str) -> Source:
     """The source of a camera's stream. Each opening reads the device's row anew: it may have been corrected."""
 
     @asynccontextmanager
-    async def open_source(on_unit: Callable[[AccessUnit], None]) -> AsyncIterator[Upstream]:
+    async def open_source(on_unit: Callable[[Unit], None]) -> AsyncIterator[Upstream]:
         camera = await _camera(camera_id)
         try:
             driver = driver_for(camera.device)
@@ -79,9 +90,7 @@ async def _camera(camera_id: int) -> Camera:
 
 
 @asynccontextmanager
-async def _open_rtp(
-    camera: Camera, stream: Stream, on_unit: Callable[[AccessUnit], None]
-) -> AsyncIterator[RtpUpstream]:
+async def _open_rtp(camera: Camera, stream: Stream, on_unit: Callable[[Unit], None]) -> AsyncIterator[RtpUpstream]:
     senders = await addresses_of(camera.device.host)
     with ports.open_port() as port:
         receiver = RtpReceiver(port, senders, H264_PAYLOAD_TYPE, on_unit)

@@ -4,7 +4,7 @@
     fragment        prft moof mdat       one picture, or one piece of sound, each sent as soon as it is there
 
 All are boxed by hand. A muxer always holds one picture back, because it wants to know the next one's time; here the
-length of a picture is estimated (`Timeline`). The init segment is a hundred lines of fixed layout, so it needs no
+length of a picture is estimated (`timeline`). The init segment is a hundred lines of fixed layout, so it needs no
 muxer either: nothing to configure, the same bytes whatever library is installed, and this package stays pure.
 
 Fragments of both tracks may follow each other in any order. Pictures stand in the order of decoding; one that is shown
@@ -92,54 +92,6 @@ def audio_fragment(sequence: int, decode_time: int, duration: int, received: flo
         *(8 + size, b"mdat"),
     )
     return head + data
-
-
-class Timeline:
-    """Where each picture stands and how long it lasts, without a gap ever, and without waiting for the next one.
-
-    A Media Source drops everything up to the next key picture when two pictures stand more than two durations apart,
-    and may not recover from a step back. So each picture begins where the one before ended, and lasts as long as
-    pictures have lasted lately: the mean of the real intervals, which a camera's nominal rate often is not. In the long
-    run the timeline is as fast as the sender's clock. An interval far out of line is a hole (pictures were lost), not
-    a pace; it becomes the pace only when it comes again and again.
-    """
-
-    FIRST = CLOCK_RATE / 30  # how long the very first picture is said to last, before there is any interval
-    LONGEST = 2 * CLOCK_RATE
-    HOLE = 3.0  # times the present pace
-    PERSISTENT = 3  # holes in a row make a new pace
-    SMOOTHING = 1 / 8
-
-    def __init__(self) -> None:
-        self._position = 0.0
-        self._pace = self.FIRST
-        self._settled = False
-        self._last: int | None = None
-        self._holes = 0
-
-    def place(self, time: int) -> tuple[int, int]:
-        """The decode time and the duration of a picture taken at `time`."""
-        if self._last is not None:
-            self._observe(time - self._last)
-        self._last = time
-        start = round(self._position)
-        self._position += self._pace
-        return start, round(self._position) - start
-
-    def _observe(self, interval: int) -> None:
-        if not 0 < interval <= self.LONGEST:
-            return
-        if self._settled and interval > self.HOLE * self._pace:
-            self._holes += 1
-            if self._holes < self.PERSISTENT:
-                return
-            self._settled = False
-        self._holes = 0
-        if self._settled:
-            self._pace += (interval - self._pace) * self.SMOOTHING
-        else:
-            self._pace = float(interval)
-            self._settled = True
 
 
 # --- The init segment -------------------------------------------------------------------------------------------------

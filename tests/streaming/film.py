@@ -14,9 +14,10 @@ import av
 from simulators.h264 import Encoder
 from simulators.picture import Picture, read_strip
 from simulators.rtp import Packetizer
-from streaming.media import AccessUnit
+from streaming.media import CLOCK_RATE, AccessUnit
 from streaming.wire import fmp4, rtp
 from streaming.wire.h264 import Depacketizer
+from streaming.wire.timeline import Timeline
 
 RATE = 15
 TICKS = 90_000 // RATE
@@ -63,10 +64,12 @@ def units_of(film: Film) -> list[AccessUnit]:
 
 def mp4_of(units: list[AccessUnit]) -> bytes:
     """What one viewer gets, one after the other."""
-    timeline = fmp4.Timeline()
+    timeline = Timeline(CLOCK_RATE, origin=units[0].received)
     parts = [fmp4.init_segment(units[0].track)]
     for number, unit in enumerate(units):
-        parts.append(fmp4.fragment(number, *timeline.place(unit.time), unit.key, unit.received, unit.data))
+        parts.append(
+            fmp4.fragment(number, *timeline.place(unit.time, unit.received), unit.key, unit.received, unit.data)
+        )
     return b"".join(parts)
 
 

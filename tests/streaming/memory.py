@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from streaming.media import AccessUnit
+from streaming.media import AudioUnit, Unit
 from tests.streaming.film import Film, units_of
 
 
@@ -15,6 +15,7 @@ class MemoryCamera:
         self.units = units_of(film)
         self.sent = 0
         self.openings = 0
+        self.sound_wanted = False
         self.closings = 0
         self.problem: Exception | None = None
         self.lost = asyncio.Event()
@@ -22,10 +23,10 @@ class MemoryCamera:
         self.may_close = asyncio.Event()
         self.may_close.set()
         self.opened = asyncio.Event()
-        self._on_unit: Callable[[AccessUnit], None] | None = None
+        self._on_unit: Callable[[Unit], None] | None = None
 
     @asynccontextmanager
-    async def source(self, on_unit: Callable[[AccessUnit], None]) -> AsyncIterator[MemoryCamera]:
+    async def source(self, on_unit: Callable[[Unit], None]) -> AsyncIterator[MemoryCamera]:
         self.openings += 1
         if self.problem is not None:
             raise self.problem
@@ -40,8 +41,15 @@ class MemoryCamera:
             await self.may_close.wait()
             self.closings += 1
 
+    def want_sound(self, wanted: bool) -> None:
+        self.sound_wanted = wanted
+
     def figures(self) -> dict[str, int]:
         return {"lost": 3}
+
+    def say(self, unit: AudioUnit) -> None:
+        assert self._on_unit is not None
+        self._on_unit(unit)
 
     def send(self, count: int = 1) -> None:
         assert self._on_unit is not None

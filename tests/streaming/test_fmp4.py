@@ -7,8 +7,6 @@ from itertools import pairwise
 
 import av
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from streaming.media import CLOCK_RATE, AudioTrack
 from streaming.wire import fmp4
@@ -130,48 +128,3 @@ def test_an_init_segment_with_sound_has_two_tracks_of_their_own_rates(film: Film
         assert [stream.type for stream in container.streams] == ["video", "audio"]
         assert [stream.time_base for stream in container.streams] == [Fraction(1, 90_000), Fraction(1, 48_000)]
         assert container.streams.audio[0].codec_context.extradata == sound.config
-
-
-# --- The timeline -----------------------------------------------------------------------------------------------------
-def placed(times: list[int]) -> list[tuple[int, int]]:
-    timeline = fmp4.Timeline()
-    return [timeline.place(time) for time in times]
-
-
-@given(st.lists(st.integers(0, 2**40), max_size=200))
-def test_the_timeline_never_has_a_gap_or_a_step_back(times: list[int]):
-    line = placed(times)
-    for (start, duration), (following, _) in pairwise(line):
-        assert start + duration == following
-        assert duration >= 0
-
-
-@given(st.integers(5, 60), st.integers(0, 2**32), st.randoms(use_true_random=False))
-def test_the_timeline_is_as_fast_as_the_camera(fps: int, start: int, dice):
-    """Whatever rate the camera has and however unsteady it is."""
-    interval = CLOCK_RATE / fps
-    times = [start + round(number * interval + dice.uniform(-0.3, 0.3) * interval) for number in range(400)]
-    line = placed(times)
-    long_run = line[-1][0] - line[20][0]
-    assert abs(long_run - (times[-1] - times[20])) < 8 * interval
-    assert all(0.3 * interval < duration < 2 * interval for _, duration in line[20:])
-
-
-def test_a_hole_does_not_stretch_the_timeline():
-    times = [n * 3000 for n in range(50)] + [150_000 + 45_000 + n * 3000 for n in range(50)]
-    assert {duration for _, duration in placed(times)} == {3000}
-
-
-def test_a_new_pace_is_followed_soon():
-    times = [n * 3000 for n in range(50)]
-    times += [times[-1] + (n + 1) * 18_000 for n in range(20)]
-    assert [duration for _, duration in placed(times)][53:] == [18_000] * 17
-
-
-def test_a_clock_that_jumps_back_is_no_interval():
-    times = [1_000_000 + n * 6000 for n in range(20)] + [n * 6000 for n in range(20)]
-    assert {duration for _, duration in placed(times)[1:]} == {6000}
-
-
-def test_the_film_is_placed_at_its_rate(film: Film):
-    assert {duration for _, duration in placed([unit.time for unit in units_of(film)])[1:]} == {CLOCK_RATE // RATE}

@@ -57,6 +57,8 @@ async def test_messages_come_in_the_promised_order(watch: Watch, new_camera, new
         "mime": f'video/mp4; codecs="{codec}"',
         "stream": "h264",
         "transcoded": False,
+        "sound": False,
+        "transport": "rtp",
         "width": 640,
         "height": 360,
     }

@@ -10,8 +10,10 @@ from asgiref.sync import sync_to_async
 from devices.models import Camera, Device
 from simulators.povcam import PovcamSimulator
 from simulators.video import VideoFormat
-from streaming.relay import Fragment, Init, Relays, State, Status, Timing, Viewer
+from streaming.relay import Relays, Timing
+from streaming.ring import Fragment
 from streaming.sources.open import device_source
+from streaming.viewer import Init, State, Status, Viewer
 from tests.streaming.film import numbers_seen
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis_client")]

@@ -1,0 +1,189 @@
+"""One who watches a relay: a cursor on its ring of pictures, and one on its ring of sound.
+
+It costs no copy and no queue. What it gets next is decided when it asks for it, so it can never be behind by more than
+the ring is long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+from streaming.media import AudioTrack, AudioUnit, VideoTrack
+from streaming.ring import Fragment
+
+if TYPE_CHECKING:
+    from streaming.relay import Relay
+
+
+class State(StrEnum):
+    CONNECTING = "connecting"
+    LIVE = "live"
+    STALLED = "stalled"
+    OFFLINE = "offline"
+
+
+class Status(NamedTuple):
+    state: State
+    detail: str  # a sentence; empty when all is well
+
+
+class Init(NamedTuple):
+    mime: str
+    segment: bytes
+    track: VideoTrack
+    sound: AudioTrack | None = None
+
+
+class Dropped(NamedTuple):
+    frames: int
+
+
+Item = Fragment | Init | Status | Dropped
+
+
+class Ended(Exception):
+    """There will be nothing more for this viewer, for a reason of ours; the text is a sentence for it."""
+
+
+class Viewer:
+    """`await next()` in a loop. Counters are plain attributes."""
+
+    def __init__(self, relay: Relay, on_stuck: Callable[[], None], *, sound: bool = False, after: float = -1.0) -> None:
+        self.frames = 0
+        self.dropped = 0
+        self.paused = False
+        self.sound = sound  # whether it wants to hear, too
+        self.on_sound: Callable[[AudioUnit], None] | None = None  # who takes sound as it comes, out of turn
+        self.ended: Exception | None = None
+        self._relay = relay
+        self._on_stuck = on_stuck
+        self._cursor = -1  # the number of the next picture; -1: begin at the newest key picture
+        self._heard = -1  # the number of the next piece of sound; -1: begin with the pictures
+        self._begun_at = after  # on the timeline; it begins with a key picture later than this
+        self._told: Status | None = None
+        self._init: Init | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._interrupted = False
+        self._items = 0  # handed out, of any kind
+        self._items_seen = 0
+        self._busy_since: float | None = None
+
+    async def next(self) -> Item | None:
+        """What this viewer gets next; None after an interruption. Raises Ended or SourceRefused when there will be
+        nothing more."""
+        while True:
+            if self.ended is not None:
+                raise self.ended
+            if self._interrupted:
+                self._interrupted = False
+                return None
+            item = self._ready()
+            if item is not None:
+                self._items += 1
+                return item
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+
+    def pause(self) -> None:
+        self.paused = True
+
+    def resume(self) -> None:
+        """Go on with the present; what was missed meanwhile is not counted as dropped."""
+        self.paused = False
+        self._cursor = -1
+        self.wake()
+
+    def interrupt(self) -> None:
+        """Have `next` return, though there is nothing."""
+        self._interrupted = True
+        self.wake()
+
+    def hear(self, on: bool) -> None:
+        """Have sound, too, or no more."""
+        self.sound = on
+        self._relay.ask_for_sound()
+        self.wake()
+
+    def tap_sound(self, on_sound: Callable[[AudioUnit], None] | None) -> None:
+        """Have the units of sound as they come instead, boxed for nobody yet."""
+        self.on_sound = on_sound
+        self._relay.ask_for_sound()
+
+    def wake(self) -> None:
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def end(self, reason: Exception) -> None:
+        self.ended = reason
+        if self._waiter is None:
+            self._on_stuck()
+        else:
+            self.wake()
+
+    def busy(self, now: float) -> float:
+        """For how many seconds it has been at the same item. A viewer that waits for the next one is not busy."""
+        if self._waiter is not None or self._items != self._items_seen:
+            self._items_seen = self._items
+            self._busy_since = None
+        elif self._busy_since is None:
+            self._busy_since = now
+        return 0.0 if self._busy_since is None else now - self._busy_since
+
+    def _ready(self) -> Item | None:
+        relay = self._relay
+        if self._told is not relay.status:
+            self._told = relay.status
+            return relay.status
+        if self.paused:
+            return None
+        pictures = relay.pictures
+        init = relay.init_with_sound if self.sound and relay.init_with_sound is not None else relay.init
+        if self._cursor < pictures.first or init is not self._init:
+            return self._begin(init)
+        picture = None
+        if self._cursor < pictures.following:
+            picture = pictures.pieces[self._cursor - pictures.first]
+        if init is relay.init_with_sound and (sound := self._next_sound(picture)) is not None:
+            return sound
+        if picture is not None:
+            self._cursor += 1
+            self.frames += 1
+        return picture
+
+    def _begin(self, init: Init | None) -> Item | None:
+        """It has just come, or the ring has moved on past it, or the tracks are others now: on from a key picture."""
+        pictures = self._relay.pictures
+        newest = pictures.newest_key
+        if newest < 0 or (self._init is None and pictures.pieces[newest - pictures.first].start <= self._begun_at):
+            return None
+        missed = newest - self._cursor if self._cursor >= 0 else 0
+        self._cursor = newest
+        self._heard = -1
+        self._begun_at = pictures.pieces[newest - pictures.first].start
+        if missed > 0:
+            self.dropped += missed
+            return Dropped(missed)
+        if init is not self._init:
+            self._init = init
+            return init
+        return self._ready()
+
+    def _next_sound(self, picture: Fragment | None) -> Fragment | None:
+        """The next piece of sound that stands before the next picture."""
+        ring = self._relay.sound
+        if self._heard < ring.first:
+            self._heard = ring.number_from(self._begun_at)
+        if self._heard == ring.following:
+            return None
+        piece = ring.pieces[self._heard - ring.first]
+        if picture is not None and piece.start > picture.start:
+            return None
+        self._heard += 1
+        return piece

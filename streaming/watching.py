@@ -1,0 +1,156 @@
+"""What one socket watches: a camera, in whatever stream and form suits it now.
+
+A change of stream goes on on the same socket and without a gap: the old stream is shown until the new one has a key
+picture later than what was shown last. The timelines of a process are one clock, so the new pictures stand right after
+the old ones. When the new stream cannot be had, the old one stays, and that is said.
+
+Which codec a stream has is known for sure only when it is there: what this browser cannot play then is converted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from streaming.choice import Choice, Rendition, Wanted
+from streaming.relay import Relays
+from streaming.ring import Fragment
+from streaming.sources import Source
+from streaming.viewer import Init, Item, State, Status, Viewer
+
+
+@dataclass
+class _Line:
+    """A viewer of one choice, and what keeps it open."""
+
+    choice: Choice
+    viewer: Viewer
+    open: contextlib.ExitStack
+
+
+class Watching:
+    """`await next()` in a loop, within `with`. `source_of` says where a choice's pictures come from."""
+
+    def __init__(
+        self,
+        relays: Relays,
+        camera: int,
+        wanted: Wanted,
+        choice: Choice,
+        source_of: Callable[[Choice], Source],
+        on_stuck: Callable[[], None],
+    ) -> None:
+        self._relays = relays
+        self._camera = camera
+        self._wanted = wanted
+        self._source_of = source_of
+        self._on_stuck = on_stuck
+        self._shown_until = -1.0  # where the last picture shown begins, on the timeline
+        self._now = self._line(choice)
+        self._coming: _Line | None = None
+        self._held: Item | None = None  # handed out already, and not yet passed on
+
+    def __enter__(self) -> Watching:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._now.open.close()
+        if self._coming is not None:
+            self._coming.open.close()
+
+    @property
+    def choice(self) -> Choice:
+        """What is shown now."""
+        return self._now.choice
+
+    @property
+    def dropped(self) -> int:
+        return self._now.viewer.dropped
+
+    def show(self, choice: Choice, wanted: Wanted) -> None:
+        """Go over to something else as soon as it has a key picture."""
+        self._wanted = wanted
+        if self._coming is not None:
+            self._coming.open.close()
+            self._coming = None
+        if choice != self._now.choice:
+            self._coming = self._line(choice, after=self._shown_until)
+            self._now.viewer.interrupt()
+
+    def pause(self) -> None:
+        for line in self._lines():
+            line.viewer.pause()
+
+    def resume(self) -> None:
+        for line in self._lines():
+            line.viewer.resume()
+
+    def hear(self, on: bool) -> None:
+        for line in self._lines():
+            line.viewer.hear(on)
+
+    async def next(self) -> Item:
+        """What comes next. Raises Ended or SourceRefused when there will be nothing more."""
+        while True:
+            item, self._held = self._held, None
+            if item is None:
+                coming = self._coming
+                item = await (self._now.viewer.next() if coming is None else self._from_either(coming))
+            if item is None:
+                continue
+            if isinstance(item, Fragment):
+                self._shown_until = max(self._shown_until, item.start)
+            elif isinstance(item, Init) and not self._wanted.plays(item.track.kind):
+                self._convert()
+                continue
+            return item
+
+    def _lines(self) -> list[_Line]:
+        return [self._now] if self._coming is None else [self._now, self._coming]
+
+    def _line(self, choice: Choice, after: float = -1.0) -> _Line:
+        def stuck() -> None:
+            if self._now is line:  # another one waits for its turn; it holds nobody up
+                self._on_stuck()
+
+        stack = contextlib.ExitStack()
+        watch = self._relays.watch(
+            self._camera, choice.name, self._source_of(choice), stuck, sound=self._wanted.sound, after=after
+        )
+        line = _Line(choice, stack.enter_context(watch), stack)
+        return line
+
+    def _convert(self) -> None:
+        """This browser cannot play what came: go over to what it can."""
+        old = self._now
+        self._now = self._line(Choice(old.choice.stream, Rendition.H264), after=self._shown_until)
+        old.open.close()
+
+    async def _from_either(self, coming: _Line) -> Item | None:
+        """The next item of the present stream, until the coming one has its first picture."""
+        present, first = (asyncio.ensure_future(line.viewer.next()) for line in (self._now, coming))
+        try:
+            await asyncio.wait((present, first), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            # One that still waits has taken nothing.
+            present.cancel()
+            first.cancel()
+            await asyncio.wait((present, first))
+        refusal = None
+        if not first.cancelled():
+            item = first.exception() or first.result()
+            if isinstance(item, Init):
+                self._coming = None
+                old, self._now = self._now, coming
+                old.open.close()
+                return item
+            if isinstance(item, BaseException):
+                refusal = Status(State.LIVE, f"The other picture cannot be shown: {item}")
+                self._coming = None
+                coming.open.close()
+        if present.cancelled():
+            return refusal
+        self._held = present.result()
+        return refusal

@@ -1,0 +1,80 @@
+"""Where each picture and each piece of sound stands for the browser, and how long it lasts.
+
+A Media Source drops everything up to the next key picture when two pictures stand more than two durations apart, and
+may not recover from a step back. So every unit begins where the one before ended, without a gap ever and without
+waiting for the next one: how long it lasts is estimated, as the smoothed interval of the sender's clock, which a
+camera's nominal rate often is not.
+
+All timelines of a process count from one moment, and each is held near the time at which its units arrive: its pace is
+bent by at most BEND, which nobody sees or hears. So sound and picture, and the large and the small stream of a camera,
+can be mixed by putting their fragments after each other.
+
+    a hole            pictures were lost, or the stream was opened anew: the first picture after it lasts over the hole,
+                      so that sound and picture are together again at once
+    a burst           what was held up on the way comes late and all at once; the sender's clock tells, and nothing
+                      moves
+    another rate      an interval far out of line is a hole, not a pace; when it comes again and again it is the pace
+"""
+
+from __future__ import annotations
+
+import time
+
+# What zero means on all timelines of this process. A little in the past, so that nothing stands before it.
+ORIGIN = time.time() - 10.0
+
+
+class Timeline:
+    FIRST = 1 / 30  # seconds that the very first picture is said to last, before there is any interval
+    LONGEST = 2.0  # seconds; a longer interval is none between two pictures
+    HOLE = 3.0  # times the present pace
+    PERSISTENT = 3  # holes in a row make a new pace
+    SMOOTHING = 1 / 8
+    GAIN = 1 / 64  # of its distance from the arrival each unit makes good
+    BEND = 1 / 100
+
+    def __init__(self, rate: int, origin: float = ORIGIN) -> None:
+        self._rate = rate
+        self._origin = origin
+        self._position = -1.0  # nothing was placed yet
+        self._pace = self.FIRST * rate
+        self._settled = False
+        self._last: int | None = None
+        self._holes = 0
+
+    def place(self, time: int, received: float, lasting: int = 0) -> tuple[int, int]:
+        """Where a unit of the sender's `time` begins, and how long it lasts. Sound tells by itself how long that is."""
+        arrival = (received - self._origin) * self._rate
+        if self._position < 0:
+            self._position = max(0.0, arrival)
+        hole = self._last is not None and self._is_hole(time - self._last, lasting)
+        self._last = time
+        pace = self._pace
+        behind = arrival - self._position
+        start = round(self._position)
+        if hole and behind > 0:
+            self._position += behind + pace
+        else:
+            bend = pace * self.BEND
+            self._position += pace + min(bend, max(-bend, behind * self.GAIN))
+        return start, round(self._position) - start
+
+    def _is_hole(self, interval: int, lasting: int) -> bool:
+        """Whether something is missing before this unit; learns the pace on the way."""
+        if lasting:
+            before, self._pace = self._pace, float(lasting)
+            return not 0 < interval < 2 * before
+        if not 0 < interval <= self.LONGEST * self._rate:
+            return True
+        if self._settled and interval > self.HOLE * self._pace:
+            self._holes += 1
+            if self._holes < self.PERSISTENT:
+                return True
+            self._settled = False
+        self._holes = 0
+        if self._settled:
+            self._pace += (interval - self._pace) * self.SMOOTHING
+        else:
+            self._pace = float(interval)
+            self._settled = True
+        return False
