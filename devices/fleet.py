@@ -16,7 +16,7 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import ProtectedError, Q
 from django.http import HttpRequest
 
 from accounts import audit
@@ -56,8 +56,7 @@ _PORTS = {"http": 80, "https": 443}
 
 # --- Sites ------------------------------------------------------------------------------------------------------------
 def add_site(by: By, name: str) -> Site:
-    if not _reaches_everything(_user(by)):
-        raise PermissionDenied("Only who may reach everything may add a site.")
+    _refuse_unless_everything(by, "add")
     name = _name(name, "name")
     try:
         with transaction.atomic():
@@ -66,6 +65,55 @@ def add_site(by: By, name: str) -> Site:
         raise Problem(409, f"There is a site {name} already.", "name") from None
     audit.record(by, "add site", site)
     return site
+
+
+def rename_site(by: By, site: Site, name: str) -> Site:
+    _refuse_unless_everything(by, "rename")
+    before, site.name = site.name, _name(name, "name")
+    if site.name == before:
+        return site
+    try:
+        with transaction.atomic():
+            site.save(update_fields=["name"])
+    except IntegrityError:
+        raise Problem(409, f"There is a site {site.name} already.", "name") from None
+    audit.record(by, "rename site", site, before=before)
+    for device in site.devices.all():
+        events.publish("device.changed", device=device.pk)
+    return site
+
+
+def remove_site(by: By, site: Site, move_to: int | None = None) -> int:
+    """Answers how many devices were moved. A site that has devices goes only when it is said where they go: nothing is
+    deleted with it but the grants on it."""
+    _refuse_unless_everything(by, "remove")
+    devices = list(site.devices.select_related("site"))
+    if devices and move_to is None:
+        count = f"{len(devices)} device{'' if len(devices) == 1 else 's'}"
+        raise Problem(409, f"{site} has {count}. Say to which site they go (move_to), or move them first.", "move_to")
+    if move_to == site.pk:
+        raise Problem(400, "Move the devices to another site than the one that goes.", "move_to")
+    about = audit.about(site)
+    with transaction.atomic():
+        if devices:
+            target = _site(by, move_to)
+            for device in devices:
+                apply_changes(by, device, {"site": target.pk})
+        grants = site.grants.count()
+        try:
+            with transaction.atomic():
+                site.delete()
+        except ProtectedError:
+            raise Problem(409, f"{about.name} was given a device meanwhile. Look at it again.") from None
+        audit.record(by, "remove site", about, moved=len(devices), grants_ended=grants)
+    for device in devices:
+        announce_changed(device)
+    return len(devices)
+
+
+def _refuse_unless_everything(by: By, verb: str) -> None:
+    if not _reaches_everything(_user(by)):
+        raise PermissionDenied(f"Only who may reach everything may {verb} a site.")
 
 
 def _site(by: By, site: int | str | None) -> Site:

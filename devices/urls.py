@@ -1,7 +1,20 @@
 from django.urls import path
 
 from devices.consumers import EventsConsumer
-from devices.pages import adding, cameras, care, console, device, events, history, importing, listing, settings, within
+from devices.pages import (
+    adding,
+    cameras,
+    care,
+    console,
+    device,
+    events,
+    history,
+    importing,
+    listing,
+    settings,
+    sites,
+    within,
+)
 
 urlpatterns = [
     path("devices/", listing.device_list, name="list"),
@@ -40,6 +53,10 @@ urlpatterns = [
     path("devices/<int:device>/exchanges/", console.exchanges_page, name="device-exchanges"),
     path("devices/<int:device>/console/", console.console_page, name="device-console"),
     path("devices/<int:device>/console/<str:command>/", console.console_page, name="device-console-command"),
+    path("sites/", sites.site_list, name="sites"),
+    path("sites/add/", sites.add, name="site-add"),
+    path("sites/<int:site>/rename/", sites.rename, name="site-rename"),
+    path("sites/<int:site>/remove/", sites.remove, name="site-remove"),
     path("events/", events.event_list, name="events"),
     path("demo/add/", adding.add_demo, name="add-demo"),
     path("demo/remove/", adding.remove_demo, name="remove-demo"),

@@ -41,6 +41,30 @@ def add_site(request: HttpRequest, body: SiteIn) -> Status[Site]:
     return Status(201, fleet.add_site(request, body.name))
 
 
+@router.get("sites/{int:site_id}", response=SiteOut)
+@endpoint(Action.WATCH)
+def get_site(request: HttpRequest, site_id: int) -> Site:
+    return thing_for(request, Site, Action.WATCH, pk=site_id)
+
+
+@router.patch("sites/{int:site_id}", response=SiteOut)
+@endpoint(Action.CONFIGURE)
+def rename_site(request: HttpRequest, site_id: int, body: SiteIn) -> Site:
+    return fleet.rename_site(request, thing_for(request, Site, Action.CONFIGURE, pk=site_id), body.name)
+
+
+class SiteRemoval(Schema):
+    move_to: int | None = Field(None, description="The site its devices go to; needed when it has any.")
+
+
+@router.delete("sites/{int:site_id}", response={204: None})
+@endpoint(Action.CONFIGURE)
+def remove_site(request: HttpRequest, site_id: int, how: Query[SiteRemoval]) -> Status[None]:
+    """409 for a site with devices while it is not said where they go. The grants on the site end with it."""
+    fleet.remove_site(request, thing_for(request, Site, Action.CONFIGURE, pk=site_id), how.move_to)
+    return Status(204, None)
+
+
 # --- Devices ----------------------------------------------------------------------------------------------------------
 class DeviceIn(Body):
     name: str = Field("", max_length=100, description="What people call it; its host if left out.")
