@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from devices.cgi.commands import HIDDEN, Command, OnlyWhen, encode
-from devices.cgi.params import BadValue, Ipv4, Param, Values
+from devices.cgi.params import UNLIMITED, BadValue, Ipv4, Param, Values
 
 Narrow = Callable[[Command], Command]
 
@@ -120,7 +120,8 @@ def schema(group: Group, narrow: Narrow = lambda command: command) -> list[dict[
 
 def _facts(group: Group, setting: Setting, narrow: Narrow) -> dict[str, Any]:
     rule = group.rule(setting, narrow)
-    facts = rule.facts() if rule else {"name": setting.name, "type": "text", "secret": False, "note": ""}
+    told = {"name": setting.name, "type": "text", "secret": False, "note": "", **UNLIMITED}  # never sent, so no rule
+    facts = rule.facts() if rule else told
     why_left = why_not_kept(group, setting)
     writer = group.writer(setting)
     names = {setting.sent_as}

@@ -29,6 +29,10 @@ class BadValue(Problem, ValueError):
         self.parameter = parameter
 
 
+# What a value is limited to where nothing says so.
+UNLIMITED: dict[str, Any] = {"fixed": None, "choices": None, "min": None, "max": None, "max_length": None}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Param:
     """One parameter; the subclasses say which values the document allows.
@@ -67,11 +71,7 @@ class Param:
             "secret": self.secret,
             "wire": self.spelling,
             "note": self.note,
-            "fixed": None,
-            "choices": None,
-            "min": None,
-            "max": None,
-            "max_length": None,
+            **UNLIMITED,
         }
 
     def allowed(self) -> str:
