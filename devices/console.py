@@ -37,7 +37,8 @@ class Answer:
 
 async def run(by: By, device: Device, command_id: str, params: Mapping[str, Any], *, confirmed: bool = False) -> Answer:
     """Run a command. Problem 404 when the document has none of this name, 422 when it cannot be run, 400 when a
-    parameter is not allowed, 409 when it is dangerous and was not confirmed: then nothing was sent."""
+    parameter is not allowed, 409 when it is dangerous and was not confirmed, or would change the log-in that we use:
+    then nothing was sent."""
     driver = driver_for(device)
     if command_id not in {command.id for command in driver.catalogue}:
         raise Problem(404, f"Devices of this family have no command {command_id[:40]}. See the family's commands.")
@@ -47,6 +48,14 @@ async def run(by: By, device: Device, command_id: str, params: Mapping[str, Any]
     refuse_nested(params, "params.")
     with bad_values_refused("params."):
         cgi.request(command, params)
+    if name := driver.changes_login(command, params):
+        raise Problem(
+            409,
+            f"{command.id} with {name} would change the log-in that we use, and lock us out. It was not sent. "
+            "«Change its password» on the overview changes it there and here together; another user name is set on the "
+            "device's own pages, then entered here.",
+            f"params.{name}",
+        )
     if command.danger and not confirmed:
         raise Unconfirmed(command.danger, "run it")
     return await to_the_end(_run(by, device, driver, command, params))

@@ -36,6 +36,8 @@ class DocumentField:
     max_length: int | None = None
     short: bool = False
     error: str = ""
+    may_be_empty: bool = False  # the document lets it be sent without a value, which is not leaving it out
+    empty: bool = False  # and that is wanted
 
     @property
     def input_type(self) -> str:
@@ -96,6 +98,8 @@ def field_of(
         step=facts.get("step"),
         max_length=facts["max_length"],
         short=facts["type"] in _SHORT,
+        may_be_empty=facts.get("may_be_empty", False),
+        empty=typed is not None and typed.get(f"empty.{name}") == "1",
     )
 
 

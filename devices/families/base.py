@@ -204,6 +204,10 @@ class Driver(ABC):
         """Send a command. Families override this where an error may come as 200 OK."""
         return await gateway.ask(self.narrowed(command), values, **how)
 
+    def changes_login(self, command: Command, values: Values) -> str:
+        """The parameter by which this would change the user or password that we log in with; empty when none does."""
+        return ""
+
     # --- Settings -----------------------------------------------------------------------------------------------------
     @property
     def groups(self) -> tuple[Group, ...]:

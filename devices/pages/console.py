@@ -15,7 +15,7 @@ from accounts.guards import page
 from accounts.policy import Action
 from accounts.problems import Problem, Unconfirmed
 from devices import console, exchanges
-from devices.cgi import Command
+from devices.cgi import BadValue, Command, Param
 from devices.families.base import Driver
 from devices.fields import DocumentField, field_of, text_of
 from devices.models import Device
@@ -61,18 +61,27 @@ def _command(driver: Driver, command_id: str) -> Command:
 
 def _fields(command: Command, request: HttpRequest, *, keep_secrets: bool = False) -> list[DocumentField]:
     typed = request.POST if request.method == "POST" else None
-    facts = ({**param.facts(), "allowed": param.allowed()} for param in command.params)
+    facts = (
+        {**param.facts(), "allowed": param.allowed(), "may_be_empty": _may_be_empty(param)} for param in command.params
+    )
     return [field_of(each, each["fixed"], typed, keep_secrets=keep_secrets) for each in facts]
+
+
+def _may_be_empty(param: Param) -> bool:
+    try:
+        return param.write("") == ""
+    except BadValue:
+        return False
 
 
 async def _run(
     request: HttpRequest, device: Device, command: Command, fields: list[DocumentField]
 ) -> tuple[dict[str, Any], int]:
-    # An empty field is left out, unless the document wants its parameter.
+    # An empty field is left out, unless the document wants its parameter, or it was said to be sent so.
     params = {
         each.name: request.POST.get(f"to.{each.name}", "")
         for each in fields
-        if each.kind != "fixed" and (request.POST.get(f"to.{each.name}") or each.required)
+        if each.kind != "fixed" and (request.POST.get(f"to.{each.name}") or each.required or each.empty)
     }
     confirmed = request.POST.get("confirm") == "1"
     try:

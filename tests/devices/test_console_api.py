@@ -89,3 +89,48 @@ def test_what_the_device_refuses_is_said_and_audited(admin: Api, path: str, simu
     simulator.side_door("fault", {"kind": "status", "status": 403, "path": "/cgi-bin/get_basic"})
     assert admin("POST", f"{path}/get_basic")[0] == 409
     assert AuditEntry.objects.get(action="run command").result == "failed"
+
+
+# --- Our own log-in, and values that are empty ------------------------------------------------------------------------
+@pytest.fixture
+def camera(start_simulator: Callable[..., Simulator], saved_device: Device) -> Simulator:
+    """A camera whose document has commands for its administrator and its users."""
+    simulator = start_simulator("--user-auth", family="ipcam", password="secret12")
+    Device.objects.update(family="ipcam", port=simulator.port, password="secret12")
+    return simulator
+
+
+@pytest.mark.parametrize(
+    ("command", "params", "field"),
+    [
+        ("set_system", {"AdminPassword": "another1"}, "AdminPassword"),
+        ("set_system", {"CameraName": "Hall", "AdminID": "root"}, "AdminID"),
+        ("add_user", {"UserName": "admin", "UserPassword": "x", "UserPrivilege": "0"}, "UserName"),
+        ("delete_user", {"UserName": "admin"}, "UserName"),
+    ],
+)
+def test_what_would_change_our_own_log_in_is_never_sent(
+    admin: Api, path: str, camera: Simulator, command: str, params: dict[str, str], field: str
+) -> None:
+    status, error = admin("POST", f"{path}/{command}", {"params": params, "confirm": True})
+    assert (status, error["field"]) == (409, f"params.{field}")
+    assert "Change its password" in error["error"]
+    assert "confirm" not in error, "there is nothing to agree to"
+    assert camera.targets == []
+
+
+def test_what_does_not_change_our_log_in_runs_without_being_asked_twice(
+    admin: Api, path: str, camera: Simulator
+) -> None:
+    assert admin("POST", f"{path}/set_system", {"params": {"CameraName": "Hall", "ConfigReboot": "No"}})[0] == 200
+    user = {"UserName": "bob", "UserPassword": "x", "UserPrivilege": "0"}
+    assert admin("POST", f"{path}/add_user", {"params": user})[0] == 200
+    assert camera.violations == []
+
+
+def test_an_empty_value_is_sent_where_the_document_has_one(admin: Api, path: str, camera: Simulator) -> None:
+    params = {"Location": "", "ConfigReboot": "No"}
+    assert admin("POST", f"{path}/set_system", {"params": params})[0] == 200
+    assert admin("POST", f"{path}/get_system")[1]["fields"]["Location"] in ("", None)
+    assert admin("POST", f"{path}/set_network", {"params": {"IPAddress": ""}, "confirm": True})[0] == 400
+    assert camera.violations == []

@@ -123,3 +123,24 @@ def test_a_family_shows_only_what_it_has(as_admin: Client, fleet: dict[str, Came
     for missing in ("log/", "storage/"):
         assert f"/devices/{device.pk}/{missing}" not in page
         assert as_admin.get(f"/devices/{device.pk}/{missing}").status_code == 404
+
+
+def test_an_empty_value_is_sent_when_that_is_said(as_admin: Client, page_of: str, simulator: Simulator) -> None:
+    page = as_admin.get(f"{page_of}console/set_basic/").content.decode()
+    assert 'name="empty.cam_title"' in page
+    assert 'name="empty.plugin_disp"' not in page, "a choice has no empty value"
+    form = {"to.cam_title": "", "empty.cam_title": "1", "to.plugin_disp": ""}
+    assert as_admin.post(f"{page_of}console/set_basic/", form).status_code == 200
+    assert [target for target in simulator.targets if "set_basic" in target] == ["/cgi-bin/set_basic?cam_title="]
+    form["to.cam_title"] = "North"
+    as_admin.post(f"{page_of}console/set_basic/", form)
+    assert simulator.targets[-1].endswith("cam_title=North"), "what was typed is meant"
+
+
+def test_our_own_log_in_is_not_changed_by_hand(as_admin: Client, saved_device: Device) -> None:
+    Device.objects.update(family="ipcam", port=9)
+    answer = as_admin.post(f"/devices/{saved_device.pk}/console/set_system/", {"to.AdminPassword": "another1"})
+    assert answer.status_code == 409
+    assert 'id="to-AdminPassword-error"' in answer.content.decode()
+    assert "Yes, run it" not in answer.content.decode()
+    assert "another1" not in answer.content.decode()

@@ -205,7 +205,7 @@ SET_SYSTEM = _setting(
     "3.1.4",
     "Set system configuration",
     *_SYSTEM,
-    danger="With AdminID or AdminPassword this changes the log-in we use at the camera ourselves.",
+    note="AdminID and AdminPassword are the log-in we use at the camera ourselves; see «Change its password».",
 )
 _DATETIME = (
     Choice(

@@ -88,6 +88,13 @@ class IpcamDriver(Driver):
             except (Refused, NotSupported):
                 raise error from None
 
+    def changes_login(self, command: Command, values: Values) -> str:
+        if command.id == cgi.SET_SYSTEM.id:
+            return next((name for name in ("AdminID", "AdminPassword") if values.get(name) is not None), "")
+        if command.id in (cgi.ADD_USER.id, cgi.DELETE_USER.id) and values.get("UserName") == self.device.username:
+            return "UserName"
+        return ""
+
     # --- What it is and how it is -------------------------------------------------------------------------------------
     async def identify(self, gateway: Gateway) -> Identity:
         info = (await self.ask(gateway, cgi.QUERY_SYSTEM)).fields
