@@ -28,6 +28,7 @@ from accounts.guards import admit, endpoint, machine
 from accounts.policy import Policy, Standing
 from accounts.problems import Problem
 from devices.api import router as devices_router
+from streaming.views_api import router as views_router
 
 SECURITY_SCHEMES = {
     "token": {"type": "http", "scheme": "bearer", "description": "An API token (POST tokens, or manage.py apitoken)."},
@@ -199,3 +200,4 @@ def openapi(request: HttpRequest) -> dict[str, Any]:
 api.add_router("", shell)
 api.add_router("", accounts_router)
 api.add_router("", devices_router)
+api.add_router("", views_router)

@@ -1,4 +1,4 @@
-"""Home, the status bar, the styleguide, the error pages, and what the frame around every page shows."""
+"""The cameras, the status bar, the styleguide, the error pages, and what the frame around every page shows."""
 
 from __future__ import annotations
 
@@ -42,7 +42,8 @@ class Page:
 
 
 PAGES = (
-    Page("Cameras", "layout-grid", "c", "home", Action.WATCH, ("home", "streaming:")),
+    Page("Live", "layout-grid", "l", "home", Action.WATCH, ("home",)),
+    Page("Cameras", "video", "c", "cameras", Action.WATCH, ("cameras", "streaming:camera")),
     Page(
         "Devices",
         "cctv",
@@ -84,9 +85,10 @@ def shell(request: HttpRequest) -> dict[str, Any]:
 # --- Pages ------------------------------------------------------------------------------------------------------------
 @page(Action.WATCH)
 @require_safe
-def home(request: HttpRequest) -> HttpResponse:
+def cameras(request: HttpRequest) -> HttpResponse:
+    """All cameras at a glance, and how their devices are."""
     user = request.user
-    cameras = list(
+    shown = list(
         Camera.objects.visible_to(user)
         .select_related("device__site")
         .order_by("device__site__name", "device__name", "number")
@@ -94,16 +96,15 @@ def home(request: HttpRequest) -> HttpResponse:
     devices = list(Device.objects.visible_to(user).select_related("site").order_by("site__name", "name"))
     memories = polling.remembered([device.pk for device in devices])
     context = {
-        "cameras": cameras,
+        "cameras": shown,
         "devices": devices,
         "rows": [(device, polling.last_seen(device, memories.get(device.pk))) for device in devices],
         "demo": any(device.simulated for device in devices),
-        "demo_camera": next((camera for camera in cameras if camera.device.simulated), None),
         "may_configure": may(user, Action.CONFIGURE),
         # Who may add and remove the demo devices is who may manage everything, as devices.pages.adding asks it.
         "may_everything": may(user, Action.MANAGE_USERS),
     }
-    return render(request, "pages/home.html", context)
+    return render(request, "pages/cameras.html", context)
 
 
 @page(Standing.SIGNED_IN)

@@ -7,12 +7,14 @@ from devices.urls import urlpatterns as devices_pages
 from devices.urls import websocket_urlpatterns as devices_sockets
 from streaming.urls import urlpatterns as streaming_pages
 from streaming.urls import websocket_urlpatterns as streaming_sockets
+from streaming.wall_pages import live_wall
 from vms import health, metrics, pages
 from vms.api import api, unknown
 from vms.sockets import NoSuchSocket
 
 urlpatterns = [
-    path("", pages.home, name="home"),
+    path("", live_wall, name="home"),
+    path("cameras/", pages.cameras, name="cameras"),
     path("status/", pages.status, name="status"),
     path("styleguide/", pages.styleguide, name="styleguide"),
     path("healthz", health.healthz, name="healthz"),

@@ -1,218 +1,215 @@
-/* <live-player camera="1" [stream="auto"] [label="Gate"] [target="100"] [statistics]>
+/* <live-player camera="1">: plays /ws/live/<camera>/ with Media Source Extensions.
  *
- * Plays /ws/live/<camera>/ with Media Source Extensions (or ManagedMediaSource where a phone has only that).
+ * Strategy. The server sends one fragment per picture on a timeline without gaps; each is appended as it comes
+ * (live-feed.js). Playing stays a little behind the newest picture (live-edge.js). When the connection goes, the last
+ * picture stays, with a badge that says how old it is, and a new connection starts with a fresh Media Source behind it.
+ * Whoever is not seen closes the socket: a hidden page after 15 s, a player off the screen after a few.
  *
- * Strategy. The server sends one fragment per picture on a timeline without gaps; each is appended as it comes. The
- * player sits `target` milliseconds behind the newest picture: it seeks there once, then holds that distance with the
- * playback rate, and seeks again only when it is more than a second off. When the connection goes, the last picture
- * stays, with a badge that says how old it is, and a new connection starts with a fresh Media Source behind it. A page
- * that is hidden for 15 s closes its socket, and comes back when it is shown.
- *
- * For tests and styles the element carries data-state: connecting, live, stalled, offline, hidden, refused, error.
- * Events (bubbling): "live-state" {state, detail}, "live-statistics" {…}.
+ * Attributes
+ *   camera       whose pictures
+ *   stream       auto (what suits the size and the chosen quality), or the id of one
+ *   name         shown on the picture; without it only the state is
+ *   label        what the picture is called for who does not see it
+ *   sound        is heard: set and removed by its button too; at first it is muted
+ *   paused       stands still: so, too
+ *   statistics   shows the figures: so, too
+ *   target       ms behind the newest picture, instead of what the line needs (100 to 250)
+ *   width        pixels to ask for, instead of those it has on the screen
+ *   snapshot     address of a still that is shown, with its age, until there are pictures
+ *   no-keys      leaves the keys to the page; no-quality, no-audio: leaves out these controls
+ *   tabindex, role, aria-label get values where they have none.
+ * Kept by the element, for styles and tests
+ *   data-state   connecting, live, stalled, offline, hidden, paused, refused, error
+ *   data-picture there is one to see; data-stale: it is older than 3 s
+ * Properties and methods
+ *   video        the <video>
+ *   latency      ms from the server's receiving a picture to its being shown, lately; null while unknown
+ *   statistics   all figures
+ *   snapshot()   a promise of {blob, name}: what is shown, as JPEG; saveSnapshot() hands it to the user
+ *   toggleSound(), toggleFullscreen(), retry(), press(key): true if the key meant something
+ * Keys, while it has the focus or is alone on its page
+ *   f full screen, m sound, s snapshot, i figures, Space stand still
+ * Events (bubbling)
+ *   live-state {state, detail}, live-statistics {…} each second, live-picture {after: ms} for the first picture of a
+ *   connection, live-init {…} as the server told it, live-sound {on}, live-snapshot {name}
+ * A <button slot="tools"> inside joins the buttons on the picture.
  */
+import { icon } from "./icon.js";
+import { isTyping, keysAreOn } from "./keys.js";
+import { QUALITIES, chooseQuality, chooseVolume, quality, volume } from "./live-choices.js";
+import { clockOffset, serverNow } from "./live-clock.js";
+import { LiveEdge } from "./live-edge.js";
+import { Feed, canPlay, codecsOf, playableCodecs, productionTime } from "./live-feed.js";
+import { sheet } from "./live-style.js";
+import { DEFAULTS, STATES, ageInWords, closed, codecName } from "./live-words.js";
 
+const TICK_MS = 100;
 const SILENCE_MS = 4000; // the server watches the camera for 3 s; this watches the connection to the server
-const HIDDEN_MS = 15000;
+const CONNECT_MS = 8000;
+const FROZEN_MS = 4000; // pictures come and none is shown
+const HIDDEN_MS = 15000; // of a page
+const OFF_SCREEN_MS = 4000; // of a player in a page that is seen
 const STALE_MS = 3000;
 const FIRST_RETRY_MS = 300;
 const LONGEST_RETRY_MS = 8000;
 const REFUSED_RETRY_MS = 15000; // a device that said no may be set right by somebody
-const FAR_OFF = 1.0; // seconds from the wanted place at which seeking beats hurrying
 const KEEP_BEHIND = 8; // seconds of played pictures kept; trimming is not worth doing often
-const LONGEST_QUEUE = 600; // pictures waiting for a Media Source that takes none: start anew
-const NTP_EPOCH = 2208988800;
+const PRODUCTIONS = 120; // pictures whose production time is remembered: more than are ever buffered and not shown
+const LATENCIES = 60;
+const WIDTH_CHANGED = 0.1; // a smaller change of size is not worth another stream
+const REMEMBERED_WIDTH = 640;
+const REMEMBERED = 64; // cameras
 
-const SENTENCES = {
-  1006: "The connection to the server was lost.",
-  1011: "Something went wrong on the server.",
-  1012: "The server is restarting.",
-  1013: "The server asks to try again in a moment.",
-  4400: "This player asked for something the server does not know.",
-  4401: "You are signed out. Sign in again to go on watching.",
-  4403: "You may see this camera, but not watch it.",
-  4404: "There is no such camera, or you may not see it.",
-  4409: "The camera refuses to send pictures.",
-  4422: "This camera cannot be shown here.",
-};
-// After these, trying again by itself cannot help.
-const FINAL = new Set([4400, 4401, 4403, 4404, 4422]);
+const remembered = new Map(); // camera → {canvas, at}: what was last seen of it on this page
 
-const STYLE = `
-  :host { display: block; position: relative; overflow: hidden; background: #000; color: #fff;
-    font: 500 0.875rem/1.4 var(--font, system-ui, sans-serif); font-variant-numeric: tabular-nums; }
-  :host([hidden]) { display: none; }
-  video { display: block; width: 100%; height: 100%; object-fit: contain; background: #000; }
-  canvas { position: absolute; inset: 0; width: 100%; height: 100%; object-fit: contain; pointer-events: none; }
-  [hidden] { display: none !important; }
-  .message { position: absolute; inset: auto 0 0 0; margin: 0; padding: 0.6rem 0.8rem; background: rgb(0 0 0 / 72%); }
-  :host(:not([data-picture])) .message { inset: 0; display: grid; place-content: center; text-align: center;
-    background: none; padding: 1rem; }
-  .stale { position: absolute; top: 0.5rem; left: 0.5rem; padding: 0.2rem 0.6rem; border-radius: 4px;
-    background: #b3261e; color: #fff; font-size: 1rem; font-weight: 650; }
-  .statistics { position: absolute; top: 0.5rem; right: 0.5rem; margin: 0; padding: 0.4rem 0.6rem; border-radius: 4px;
-    display: grid; grid-template-columns: auto auto; gap: 0 0.8rem; background: rgb(0 0 0 / 72%); font-size: 0.75rem; }
-  .statistics dt { color: #b8c0c8; }
-  .statistics dd { margin: 0; text-align: right; }
-  :host(:focus-visible) { outline: 2px solid var(--focus, #6cb0ff); outline-offset: -2px; }
-`;
-
-const sheet = new CSSStyleSheet();
-sheet.replaceSync(STYLE);
-
-const MediaSourceClass = window.ManagedMediaSource ?? window.MediaSource;
-
-/* What this browser can play, in the words of the socket's `codecs` parameter. */
-function playableCodecs() {
-  const tried = { avc1: "avc1.64001f", hvc1: "hvc1.1.6.L120.90", mp4a: "mp4a.40.2", opus: "opus", flac: "flac" };
-  return Object.entries(tried)
-    .filter(([, codec]) => MediaSourceClass?.isTypeSupported(`video/mp4; codecs="${codec}"`))
-    .map(([name]) => name);
+function element(tag, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
 }
 
-/* The wall-clock time (ms) and the media time (s) that a fragment's prft box tells. */
-function productionTime(fragment) {
-  const view = new DataView(fragment);
-  if (view.byteLength < 32 || view.getUint32(4) !== 0x70726674) return null;
-  const seconds = view.getUint32(16) - NTP_EPOCH;
-  const wall = seconds * 1000 + (view.getUint32(20) / 2 ** 32) * 1000;
-  return { wall, media: Number(view.getBigUint64(24)) / 90000 };
-}
-
-/* One Media Source and what waits to go into it. Ends with itself: a new connection makes a new one. */
-class Feed {
-  constructor(video, onTrouble) {
-    this.video = video;
-    this.onTrouble = onTrouble;
-    this.queue = [];
-    this.buffer = null;
-    this.mime = null;
-    this.source = new MediaSourceClass();
-    video.disableRemotePlayback = true; // ManagedMediaSource opens only then
-    this.url = URL.createObjectURL(this.source);
-    this.source.addEventListener("sourceopen", () => this.pump(), { once: true });
-    video.src = this.url;
-  }
-
-  init(mime) {
-    this.queue.push({ mime });
-    this.pump();
-  }
-
-  append(bytes) {
-    if (this.queue.length > LONGEST_QUEUE) return this.fail("The browser takes no more pictures.");
-    this.queue.push(bytes);
-    this.pump();
-  }
-
-  pump() {
-    if (this.source.readyState !== "open" || this.buffer?.updating) return;
-    try {
-      while (this.queue.length && !this.buffer?.updating) {
-        const next = this.queue[0];
-        if (next.mime) this.use(next.mime);
-        else if (this.buffer) this.buffer.appendBuffer(next);
-        this.queue.shift();
-      }
-    } catch (error) {
-      if (error.name === "QuotaExceededError" && this.trim(1)) return;
-      this.fail(error.name === "NotSupportedError" ? "This browser cannot play this stream." : error.message);
-    }
-  }
-
-  use(mime) {
-    if (this.buffer) {
-      if (mime !== this.mime) this.buffer.changeType?.(mime);
-    } else {
-      this.buffer = this.source.addSourceBuffer(mime);
-      this.buffer.mode = "segments";
-      this.buffer.addEventListener("updateend", () => this.pump());
-      this.buffer.addEventListener("error", () => this.fail("The browser could not decode a picture."));
-    }
-    this.mime = mime;
-  }
-
-  /* Remove what was played more than `keep` seconds ago; true if there was something to remove. */
-  trim(keep) {
-    if (!this.buffer || this.buffer.updating || !this.buffer.buffered.length) return false;
-    const end = this.video.currentTime - keep;
-    if (this.buffer.buffered.start(0) >= end) return false;
-    this.buffer.remove(0, end);
-    return true;
-  }
-
-  fail(sentence) {
-    if (this.closed) return;
-    this.close();
-    this.onTrouble(sentence);
-  }
-
-  close() {
-    this.closed = true;
-    this.queue = [];
-    URL.revokeObjectURL(this.url);
-  }
+function quantile(values, share) {
+  if (!values.length) return null;
+  return values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))];
 }
 
 class LivePlayer extends HTMLElement {
-  static observedAttributes = ["camera", "stream", "statistics"];
+  static observedAttributes = ["camera", "stream", "statistics", "sound", "paused", "name", "width", "no-audio"];
 
-  #video = document.createElement("video");
-  #still = document.createElement("canvas"); // the last picture of the connection before
-  #message = document.createElement("p");
-  #stale = document.createElement("span");
-  #statistics = document.createElement("dl");
+  #video = element("video", { muted: true, playsInline: true, preload: "auto" });
+  #still = element("canvas", { hidden: true }); // the last picture of the connection before, or a snapshot
+  #parts = {};
   #socket = null;
   #feed = null;
-  #timers = { retry: 0, tick: 0, hidden: 0 };
+  #edge = null;
+  #timers = { retry: 0, tick: 0, away: 0, resize: 0 };
+  #observers = [];
   #retryMs = FIRST_RETRY_MS;
+  #retryAt = 0;
+  #told = { state: "connecting", detail: "" }; // by the server
+  #asked = {}; // of the server: stream, quality, width
+  #onScreen = true;
+  #openedAt = 0;
   #heardAt = 0;
-  #pictureAt = 0; // when a picture was last shown, performance.now()
-  #latest = null; // production time of the newest fragment
-  #sought = false;
-  #counts = { frames: 0, bytes: 0, dropped: 0, since: 0, fps: 0, bitRate: 0 };
+  #cameAt = 0; // when a picture last came
+  #pictureAt = null; // when what is seen was a picture of the present, performance.now(); null: nothing is seen
+  #played = false; // a picture of this camera's stream was shown by this element
+  #decoded = { frames: -1, at: 0 };
+  #productions = []; // {wall, media} of the newest pictures
+  #latencies = [];
+  #begun = false;
+  #stalled = false;
+  #firstShown = false;
   #info = {};
+  #counts = { came: 0, shown: 0, bytes: 0, since: 0 };
+  #figures = { received: 0, fps: 0, bitRate: 0, dropped: 0, stalls: 0, startedAfter: null };
 
   constructor() {
     super();
     const root = this.attachShadow({ mode: "open" });
     root.adoptedStyleSheets = [sheet];
-    this.#video.muted = true;
-    this.#video.autoplay = true;
-    this.#video.playsInline = true;
-    this.#still.hidden = true;
-    this.#message.className = "message";
-    this.#message.setAttribute("role", "status");
-    this.#stale.className = "stale";
-    this.#stale.hidden = true;
-    this.#statistics.className = "statistics";
-    this.#statistics.hidden = true;
-    root.append(this.#video, this.#still, this.#message, this.#stale, this.#statistics);
-    this.addEventListener("keydown", (event) => {
-      if (event.key === "s" && !event.ctrlKey && !event.metaKey && !event.altKey) this.toggleAttribute("statistics");
+    root.append(this.#video, this.#still, ...this.#build());
+    const video = this.#video;
+    video.addEventListener("error", () => this.#trouble("The browser could not decode a picture."));
+    video.addEventListener("waiting", () => {
+      if (!this.#begun || video.seeking || this.#stalled || this.hasAttribute("paused")) return;
+      this.#stalled = true;
+      this.#figures.stalls += 1;
     });
-    this.#video.addEventListener("error", () => this.#trouble("The browser could not decode a picture."));
   }
 
-  /* The <video>, for snapshots and tests. */
-  get video() {
-    return this.#video;
+  #build() {
+    const tool = (label, picture, act) => {
+      const button = element("button", { type: "button", title: label, onclick: act }, picture);
+      button.setAttribute("aria-label", label);
+      return button;
+    };
+    const parts = this.#parts;
+    parts.name = element("span", { className: "name", hidden: true });
+    parts.state = element("span", { className: "chip idle" });
+    parts.stale = element("span", { className: "chip stale", hidden: true });
+    parts.transcoded = element("span", { className: "chip warn", hidden: true, textContent: "Transcoded" });
+    parts.transcoded.title = "This browser gets the picture converted by the server.";
+    parts.pause = tool("Stand still (Space)", icon("pause"), () => this.toggleAttribute("paused"));
+    parts.sound = tool("Sound (M)", icon("volume-x"), () => this.toggleSound());
+    parts.volume = element("input", { type: "range", min: 0, max: 1, step: 0.05, value: volume(), hidden: true });
+    parts.volume.setAttribute("aria-label", "Volume");
+    parts.volume.oninput = () => chooseVolume(Number(parts.volume.value));
+    parts.quality = element("select", { title: "Quality of the picture" });
+    parts.quality.setAttribute("aria-label", "Quality");
+    parts.quality.append(...Object.entries(QUALITIES).map(([value, word]) => element("option", { value, textContent: word })));
+    parts.quality.onchange = () => chooseQuality(parts.quality.value);
+    parts.figures = tool("Figures (I)", icon("gauge"), () => this.toggleAttribute("statistics"));
+    parts.full = tool("Full screen (F)", icon("maximize"), () => this.toggleFullscreen());
+    parts.tools = element(
+      "div",
+      { className: "tools" },
+      parts.quality, parts.volume, parts.pause, parts.sound,
+      tool("Snapshot (S)", icon("camera"), () => this.saveSnapshot()),
+      parts.figures, parts.full, element("slot", { name: "tools" }),
+    );
+    // What is done to a tool is not done to the picture, on which one may steer or drag.
+    for (const kind of ["click", "dblclick", "pointerdown", "mousedown", "touchstart", "wheel"]) {
+      parts.tools.addEventListener(kind, (event) => event.target.closest('[slot="tools"]') || event.stopPropagation(), { passive: true });
+    }
+    const chips = element("span", { className: "chips" }, parts.state, parts.stale, parts.transcoded);
+    const top = element("div", { className: "bar top" }, parts.name, chips, parts.tools);
+    parts.what = element("span");
+    parts.how = element("span");
+    parts.foot = element("div", { className: "bar foot", hidden: true }, parts.what, parts.how);
+    parts.sentence = element("p");
+    parts.sentence.setAttribute("role", "status");
+    parts.again = element("span", { className: "again", hidden: true });
+    parts.again.setAttribute("aria-hidden", "true");
+    parts.retry = element("button", { type: "button", textContent: "Try now", onclick: () => this.retry(), hidden: true });
+    parts.message = element("div", { className: "message", hidden: true }, parts.sentence, parts.again, parts.retry);
+    parts.statistics = element("dl", { className: "statistics", hidden: true });
+    return [parts.foot, top, parts.message, parts.statistics];
   }
 
+  // --- Its life -----------------------------------------------------------------------------------------------------
   connectedCallback() {
     if (!this.hasAttribute("tabindex")) this.tabIndex = 0;
-    this.#video.setAttribute("aria-label", this.getAttribute("label") ?? `Live picture of camera ${this.camera}`);
-    document.addEventListener("visibilitychange", this.#onVisibility);
-    this.#timers.tick = setInterval(() => this.#tick(), 100);
+    if (!this.hasAttribute("role")) this.setAttribute("role", "group");
+    const label = this.getAttribute("label") ?? `Live picture of ${this.getAttribute("name") ?? `camera ${this.camera}`}`;
+    if (!this.hasAttribute("aria-label")) this.setAttribute("aria-label", label);
+    this.#video.setAttribute("aria-label", label);
+    this.#parts.quality.hidden = this.hasAttribute("no-quality");
+    document.addEventListener("visibilitychange", this.#lookAround);
+    document.addEventListener("fullscreenchange", this.#lookAround);
+    document.addEventListener("keydown", this.#onKey);
+    document.addEventListener("vms:live-quality", this.#onQuality);
+    document.addEventListener("vms:live-volume", this.#onVolume);
+    this.#observers = [
+      new IntersectionObserver((entries) => {
+        this.#onScreen = entries.at(-1).isIntersecting;
+        this.#lookAround();
+      }),
+      new ResizeObserver(() => {
+        clearTimeout(this.#timers.resize);
+        this.#timers.resize = setTimeout(() => this.#tellWishes(), 300);
+      }),
+    ];
+    for (const each of this.#observers) each.observe(this);
+    this.#timers.tick = setInterval(() => this.#tick(), TICK_MS);
+    this.#onQuality();
+    this.#onVolume();
+    this.#showName();
+    this.#showSound();
     this.#watchPictures();
-    this.#open();
-    this.#onVisibility(); // the page may have been opened in the background
+    this.#start();
+    this.#lookAround(); // the page may have been opened in the background
   }
 
   disconnectedCallback() {
-    document.removeEventListener("visibilitychange", this.#onVisibility);
-    clearInterval(this.#timers.tick);
-    clearTimeout(this.#timers.hidden);
+    document.removeEventListener("visibilitychange", this.#lookAround);
+    document.removeEventListener("fullscreenchange", this.#lookAround);
+    document.removeEventListener("keydown", this.#onKey);
+    document.removeEventListener("vms:live-quality", this.#onQuality);
+    document.removeEventListener("vms:live-volume", this.#onVolume);
+    for (const each of this.#observers) each.disconnect();
+    for (const timer of Object.values(this.#timers)) clearTimeout(timer);
+    this.#rememberPicture();
     this.#close();
     this.#feed?.close();
     this.#feed = null;
@@ -223,59 +220,89 @@ class LivePlayer extends HTMLElement {
   attributeChangedCallback(name, before, after) {
     if (!this.isConnected || before === after) return;
     if (name === "statistics") this.#showStatistics();
-    else {
-      this.#retryMs = FIRST_RETRY_MS;
-      this.#open();
-    }
+    else if (name === "name") this.#showName();
+    else if (name === "paused") this.#standStill();
+    else if (name === "sound") this.#hear();
+    else if (name === "no-audio") this.#showSound();
+    else if (name === "camera") this.#start();
+    else this.#tellWishes();
   }
 
   get camera() {
     return this.getAttribute("camera");
   }
 
-  /* Seconds that are kept between what is shown and the newest picture. */
-  get #target() {
-    return Number(this.getAttribute("target") ?? 100) / 1000;
+  get video() {
+    return this.#video;
+  }
+
+  /* Begin with a camera: nothing of the one before stays. */
+  #start() {
+    this.#feed?.close();
+    this.#feed = null;
+    this.#played = false;
+    this.#pictureAt = null;
+    this.#still.hidden = true;
+    this.#info = {};
+    this.#latencies = [];
+    this.#figures = { ...this.#figures, dropped: 0, stalls: 0, fps: 0, received: 0, bitRate: 0 };
+    this.toggleAttribute("data-picture", false);
+    this.#retryMs = FIRST_RETRY_MS;
+    this.#showOlder();
+    this.#open();
   }
 
   // --- The connection ----------------------------------------------------------------------------------------------
   #open() {
     this.#close();
-    if (!MediaSourceClass) return this.#state("error", "This browser cannot play live pictures; use a newer one.");
-    if (document.hidden && this.dataset.state === "hidden") return;
-    this.#state("connecting", "Connecting …");
-    const query = new URLSearchParams({ stream: this.getAttribute("stream") ?? "auto", codecs: playableCodecs().join() });
+    if (!canPlay) return this.#state("error", "This browser cannot play live pictures; use a newer one.");
+    if (this.dataset.state === "hidden" && this.#away) return;
+    if (this.hasAttribute("paused")) return this.#state("paused", "");
+    this.#state("connecting", "");
+    this.#asked = this.#wishes();
+    const query = new URLSearchParams({ ...this.#asked, codecs: playableCodecs().join(), audio: this.hasAttribute("sound") ? 1 : 0 });
     const scheme = location.protocol === "https:" ? "wss:" : "ws:";
     const socket = new WebSocket(`${scheme}//${location.host}/ws/live/${encodeURIComponent(this.camera)}/?${query}`);
     socket.binaryType = "arraybuffer";
+    socket.onopen = () => this.#tellWishes();
     socket.onmessage = (event) => this.#receive(event.data);
     socket.onclose = (event) => this.#closed(event);
     this.#socket = socket;
-    this.#heardAt = performance.now();
+    this.#openedAt = this.#heardAt = performance.now();
+    this.#firstShown = false;
   }
 
   #close() {
     clearTimeout(this.#timers.retry);
+    this.#retryAt = 0;
     if (!this.#socket) return;
-    this.#socket.onmessage = this.#socket.onclose = null;
+    this.#socket.onopen = this.#socket.onmessage = this.#socket.onclose = null;
     this.#socket.close();
     this.#socket = null;
   }
 
   #closed(event) {
     this.#socket = null;
-    const sentence = event.reason || SENTENCES[event.code] || SENTENCES[1006];
-    if (FINAL.has(event.code)) return this.#state("refused", sentence);
-    const refused = event.code === 4409;
-    this.#state(refused ? "refused" : "offline", sentence);
-    this.#retry(refused ? REFUSED_RETRY_MS : this.#retryMs);
-    this.#retryMs = Math.min(this.#retryMs * 2, LONGEST_RETRY_MS);
+    if (this.hasAttribute("paused")) return; // it opens again when it goes on
+    const { sentence, state, final, patient } = closed(event);
+    this.#state(state, sentence);
+    if (!final) this.#retryLater(patient ? REFUSED_RETRY_MS : this.#retryMs);
   }
 
-  #retry(delay) {
+  #retryLater(delay) {
     clearTimeout(this.#timers.retry);
     // Many players lose their server together; they should not all come back in the same instant.
-    this.#timers.retry = setTimeout(() => this.#open(), delay * (0.7 + 0.6 * Math.random()));
+    const pause = delay * (0.7 + 0.6 * Math.random());
+    this.#retryAt = performance.now() + pause;
+    this.#timers.retry = setTimeout(() => this.#open(), pause);
+    this.#retryMs = Math.min(this.#retryMs * 2, LONGEST_RETRY_MS);
+    this.#showRetry();
+  }
+
+  retry() {
+    this.#retryMs = FIRST_RETRY_MS;
+    this.removeAttribute("paused");
+    this.#open();
   }
 
   #trouble(sentence) {
@@ -285,8 +312,30 @@ class LivePlayer extends HTMLElement {
     this.#feed = null;
     this.#close();
     this.#state("error", sentence);
-    this.#retry(this.#retryMs);
-    this.#retryMs = Math.min(this.#retryMs * 2, LONGEST_RETRY_MS);
+    this.#retryLater(this.#retryMs);
+  }
+
+  #say(message) {
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
+  }
+
+  /* What this player wants to see, in the words of the socket. */
+  #wishes() {
+    const own = Math.round(this.clientWidth * devicePixelRatio);
+    const width = Math.min(99999, Number(this.getAttribute("width")) || own);
+    return { stream: this.getAttribute("stream") || "auto", quality: quality(), width };
+  }
+
+  /* Tell the server when they have changed. */
+  #tellWishes() {
+    if (this.#socket?.readyState !== WebSocket.OPEN || this.#away) return;
+    const wishes = this.#wishes();
+    const resized = wishes.width > 0 && Math.abs(wishes.width - this.#asked.width) > WIDTH_CHANGED * this.#asked.width;
+    if (!resized) wishes.width = this.#asked.width;
+    const changed = Object.entries(wishes).filter(([name, value]) => value !== this.#asked[name]);
+    if (!changed.length) return;
+    this.#asked = wishes;
+    this.#say({ type: "show", ...Object.fromEntries(changed) });
   }
 
   #receive(data) {
@@ -294,171 +343,432 @@ class LivePlayer extends HTMLElement {
     if (typeof data !== "string") return this.#take(data);
     const message = JSON.parse(data);
     if (message.type === "init") this.#begin(message);
-    else if (message.type === "status") this.#state(message.state, message.detail);
-    else if (message.type === "dropped") this.#counts.dropped += message.frames;
+    else if (message.type === "status") this.#learn(message);
+    else if (message.type === "dropped") this.#figures.dropped += message.frames;
+  }
+
+  #learn({ state, detail = "" }) {
+    this.#told = { state, detail };
+    if (!this.hasAttribute("paused")) this.#state(state, detail);
   }
 
   #begin(message) {
     this.#info = message;
-    if (this.#feed && this.#feed.socket === this.#socket) return this.#feed.init(message.mime);
+    if (!this.#feed || this.#feed.owner !== this.#socket || !this.#feed.takes(message.mime)) this.#freshFeed();
+    this.#feed.init(message.mime);
+    this.#showSound();
+    this.#parts.transcoded.hidden = !message.transcoded;
+    this.#dispatch("live-init", message);
+  }
+
+  #freshFeed() {
     this.#keepStill();
     this.#feed?.close();
-    this.#feed = new Feed(this.#video, (sentence) => this.#trouble(sentence));
-    this.#feed.socket = this.#socket;
-    this.#sought = false;
-    this.#latest = null;
-    this.#counts = { ...this.#counts, frames: 0, bytes: 0, since: performance.now() };
-    this.#feed.init(message.mime);
+    this.#begun = false;
+    this.#stalled = false;
+    this.#productions = [];
+    const target = this.getAttribute("target");
+    this.#edge = new LiveEdge(target === null ? null : Number(target) / 1000);
+    this.#decoded = { frames: -1, at: performance.now() };
+    this.#feed = new Feed(this.#video, this.#socket, {
+      onTrouble: (sentence) => this.#trouble(sentence),
+      onAppended: () => this.#begun || this.#followEdge(),
+    });
   }
 
   #take(bytes) {
     if (!this.#feed) return;
+    this.#counts.bytes += bytes.byteLength;
     const production = productionTime(bytes);
     if (production) {
-      this.#latest = production;
-      this.#counts.frames += 1;
-      this.#counts.bytes += bytes.byteLength;
-      this.#retryMs = FIRST_RETRY_MS;
+      this.#cameAt = performance.now();
+      this.#edge.arrived(production.media, this.#cameAt);
+      this.#productions.push(production);
+      if (this.#productions.length > PRODUCTIONS) this.#productions.shift();
+      this.#counts.came += 1;
     }
     this.#feed.append(bytes);
   }
 
   // --- Holding the live edge ----------------------------------------------------------------------------------------
   #tick() {
-    this.#followEdge();
-    this.#watchConnection();
-    this.#showAge();
-    const { since } = this.#counts;
     const now = performance.now();
-    if (now - since >= 1000) {
-      const seconds = (now - since) / 1000;
-      const { frames, bytes } = this.#counts;
-      Object.assign(this.#counts, { fps: frames / seconds, bitRate: (8 * bytes) / seconds, frames: 0, bytes: 0, since: now });
-      this.#showStatistics();
-    }
+    this.#followEdge();
+    this.#watchConnection(now);
+    this.#showAge(now);
+    this.#showRetry();
+    const { since, came, shown, bytes } = this.#counts;
+    if (now - since < 1000) return;
+    const seconds = (now - since) / 1000;
+    Object.assign(this.#figures, { received: came / seconds, fps: shown / seconds, bitRate: (8 * bytes) / seconds });
+    this.#counts = { came: 0, shown: 0, bytes: 0, since: now };
+    this.#showStatistics();
   }
 
   #followEdge() {
     const video = this.#video;
     const { buffered } = video;
-    if (!this.#feed || !buffered.length) return;
+    if (!this.#feed || !buffered.length || !this.#edge.known || this.hasAttribute("paused")) return;
     const last = buffered.length - 1;
-    const wanted = Math.max(buffered.start(last), buffered.end(last) - this.#target);
-    const off = wanted - video.currentTime; // positive: behind
-    // Outside the newest range there is nothing to play: pictures were skipped for this viewer.
-    const outside = video.currentTime < buffered.start(last);
-    // At the start playing may have begun by itself; it is never taken back then, only forward over the pictures that
-    // were sent to begin with.
-    if (outside || Math.abs(off) > FAR_OFF || (!this.#sought && off > 0.05)) {
-      video.currentTime = wanted;
+    const end = buffered.end(last);
+    const advice = this.#edge.advise({
+      position: video.currentTime,
+      start: buffered.start(last),
+      end,
+      now: performance.now(),
+      begun: this.#begun,
+      stalled: this.#stalled,
+    });
+    if (advice.wait) return;
+    if ("seek" in advice) {
+      video.currentTime = advice.seek;
       video.playbackRate = 1;
-    } else {
-      // A third of a second behind plays 10 % faster; within 20 ms nothing is changed, so that motion stays even.
-      const rate = Math.abs(off) < 0.02 ? 1 : Math.min(1.25, Math.max(0.93, 1 + 0.3 * off));
-      if (Math.abs(rate - video.playbackRate) > 0.005) video.playbackRate = rate;
+    } else if (Math.abs(advice.rate - video.playbackRate) > 0.004) {
+      video.playbackRate = advice.rate;
     }
-    this.#sought = true;
-    if (video.paused) video.play().catch(() => {}); // refused only while hidden or by policy; the next tick asks again
+    this.#begun = true;
+    if (this.#stalled && end - video.currentTime > 0.05) this.#stalled = false;
+    if (video.paused) this.#play();
     if (buffered.start(0) < video.currentTime - 2 * KEEP_BEHIND) this.#feed.trim(KEEP_BEHIND);
   }
 
-  #watchConnection() {
-    const live = this.#socket?.readyState === WebSocket.OPEN && this.dataset.state === "live";
+  #play() {
+    this.#video.play().catch((error) => {
+      // A browser lets sound begin only after somebody has touched the page. The next tick plays without it.
+      if (error.name === "NotAllowedError" && !this.#video.muted) this.removeAttribute("sound");
+    });
+  }
+
+  #watchConnection(now) {
     const connecting = this.#socket?.readyState === WebSocket.CONNECTING;
-    if ((live || connecting) && performance.now() - this.#heardAt > (connecting ? 2 * SILENCE_MS : SILENCE_MS)) {
-      this.#state("offline", "The server has sent nothing for a while; connecting again.");
+    const live = this.#socket?.readyState === WebSocket.OPEN && this.dataset.state === "live";
+    if ((live || connecting) && now - this.#heardAt > (connecting ? CONNECT_MS : SILENCE_MS)) {
       this.#close();
-      this.#retry(FIRST_RETRY_MS);
+      this.#state("offline", connecting ? "The server does not answer." : "The server has sent nothing for a while.");
+      return this.#retryLater(this.#retryMs);
     }
+    const frames = this.#video.getVideoPlaybackQuality?.().totalVideoFrames ?? this.#counts.shown;
+    const idle = !live || now - this.#cameAt > 1000 || document.hidden || !this.#onScreen;
+    if (idle || frames !== this.#decoded.frames) this.#decoded = { frames, at: now };
+    else if (now - this.#decoded.at > FROZEN_MS) this.#trouble("Pictures come, but the browser shows none; beginning anew.");
   }
 
   #watchPictures() {
     const video = this.#video;
-    const shown = () => {
-      this.#pictureAt = performance.now();
-      if (!this.hasAttribute("data-picture")) this.setAttribute("data-picture", "");
-      this.#still.hidden = true;
-      if (this.isConnected) video.requestVideoFrameCallback(shown);
+    const shown = (now, picture) => {
+      const mediaTime = picture?.mediaTime ?? video.currentTime;
+      const ours = this.#productions.length && mediaTime > this.#productions[0].media - 5;
+      if (ours && !this.hasAttribute("paused")) this.#shown(mediaTime, picture?.expectedDisplayTime ?? now);
+      if (this.isConnected) video.requestVideoFrameCallback?.(shown);
     };
     if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(shown);
-    else video.addEventListener("timeupdate", () => { if (!video.paused) shown(); });
+    else video.ontimeupdate = () => video.paused || shown(performance.now());
   }
 
+  /* A picture of the stream is on the screen. */
+  #shown(mediaTime, at) {
+    this.#pictureAt = performance.now();
+    this.#played = true;
+    this.#retryMs = FIRST_RETRY_MS;
+    this.#counts.shown += 1;
+    const wall = this.#wallOf(mediaTime);
+    if (wall !== null) {
+      this.#latencies.push(serverNow() + (at - performance.now()) - wall);
+      if (this.#latencies.length > LATENCIES) this.#latencies.shift();
+    }
+    this.#still.hidden = true;
+    if (!this.hasAttribute("data-picture")) this.setAttribute("data-picture", "");
+    if (this.#firstShown) return;
+    this.#firstShown = true;
+    this.#figures.startedAfter = Math.round(performance.now() - this.#openedAt);
+    this.#dispatch("live-picture", { after: this.#figures.startedAfter });
+  }
+
+  /* When the picture of this media time reached the server, by the server's clock. */
+  #wallOf(mediaTime) {
+    const made = this.#productions.findLast(({ media }) => media <= mediaTime + 0.001);
+    return made ? made.wall : null;
+  }
+
+  // --- What is seen while there are no new pictures -----------------------------------------------------------------
   /* Keep the last picture on the screen while the <video> gets a new source. */
   #keepStill() {
     const { videoWidth, videoHeight } = this.#video;
-    if (!videoWidth || !this.#still.hidden) return;
-    this.#still.width = videoWidth;
-    this.#still.height = videoHeight;
-    this.#still.getContext("2d").drawImage(this.#video, 0, 0);
-    this.#still.hidden = false;
+    if (!videoWidth || !this.#still.hidden || !this.hasAttribute("data-picture")) return;
+    this.#drawStill(this.#video, videoWidth, videoHeight);
   }
 
-  #onVisibility = () => {
-    clearTimeout(this.#timers.hidden);
-    if (document.hidden) {
-      this.#timers.hidden = setTimeout(() => {
+  #drawStill(source, width, height) {
+    this.#still.width = width;
+    this.#still.height = height;
+    this.#still.getContext("2d").drawImage(source, 0, 0, width, height);
+    this.#still.hidden = false;
+    this.setAttribute("data-picture", "");
+  }
+
+  #rememberPicture() {
+    const { videoWidth, videoHeight } = this.#video;
+    if (!this.#played || !videoWidth || this.#pictureAt === null) return;
+    const scale = Math.min(1, REMEMBERED_WIDTH / videoWidth);
+    const canvas = element("canvas", { width: Math.round(videoWidth * scale), height: Math.round(videoHeight * scale) });
+    canvas.getContext("2d").drawImage(this.#still.hidden ? this.#video : this.#still, 0, 0, canvas.width, canvas.height);
+    remembered.delete(this.camera);
+    remembered.set(this.camera, { canvas, at: this.#pictureAt });
+    if (remembered.size > REMEMBERED) remembered.delete(remembered.keys().next().value);
+  }
+
+  /* What was seen before, here or by the server, until there is something new. */
+  async #showOlder() {
+    const { camera } = this;
+    const known = remembered.get(camera);
+    if (known) {
+      this.#drawStill(known.canvas, known.canvas.width, known.canvas.height);
+      this.#pictureAt = known.at;
+      return;
+    }
+    const address = this.getAttribute("snapshot");
+    if (!address) return;
+    try {
+      const response = await fetch(address, { signal: AbortSignal.timeout(10_000) });
+      if (response.status !== 200) return; // there is none
+      const picture = await createImageBitmap(await response.blob());
+      if (this.#played || this.camera !== camera) return;
+      this.#drawStill(picture, picture.width, picture.height);
+      const made = Date.parse(response.headers.get("Last-Modified") ?? "");
+      const age = Number.isNaN(made) ? 0 : Math.max(0, serverNow() - made);
+      this.#pictureAt = performance.now() - age;
+    } catch {
+      // A still is only something to look at meanwhile.
+    }
+  }
+
+  #showAge(now) {
+    const age = this.#pictureAt === null ? 0 : now - this.#pictureAt;
+    const old = age > STALE_MS;
+    this.toggleAttribute("data-stale", old && this.#played);
+    const { stale } = this.#parts;
+    stale.hidden = !old;
+    if (!old) return;
+    stale.classList.toggle("idle", !this.#played);
+    stale.classList.toggle("stale", this.#played);
+    const text = this.#played ? `stale for ${ageInWords(age)}` : `picture of ${ageInWords(age)} ago`;
+    if (stale.textContent !== text) stale.textContent = text;
+  }
+
+  // --- Not seen, standing still, heard ------------------------------------------------------------------------------
+  get #away() {
+    const covered = document.fullscreenElement && !document.fullscreenElement.contains(this);
+    return document.hidden || !this.#onScreen || Boolean(covered);
+  }
+
+  #lookAround = () => {
+    clearTimeout(this.#timers.away);
+    if (this.#away) {
+      this.#timers.away = setTimeout(() => {
+        if (this.hasAttribute("paused")) return;
+        this.#rememberPicture();
         this.#close();
-        this.#state("hidden", "Paused while this page is not shown.");
-      }, HIDDEN_MS);
+        this.#state("hidden", "Paused while it is not seen.");
+      }, document.hidden ? HIDDEN_MS : OFF_SCREEN_MS);
     } else if (this.dataset.state === "hidden") {
-      this.#state("connecting", "");
       this.#open();
     }
+    const full = document.fullscreenElement === this;
+    this.#parts.full.replaceChildren(full ? icon("minimize") : icon("maximize"));
   };
 
+  #standStill() {
+    const still = this.hasAttribute("paused");
+    const { pause } = this.#parts;
+    pause.replaceChildren(still ? icon("play") : icon("pause"));
+    pause.setAttribute("aria-pressed", String(still));
+    if (still) {
+      clearTimeout(this.#timers.retry);
+      this.#retryAt = 0;
+      this.#say({ type: "pause" });
+      this.#video.pause();
+      return this.#state("paused", "");
+    }
+    if (this.#socket?.readyState !== WebSocket.OPEN) return this.#open();
+    this.#say({ type: "resume" });
+    this.#heardAt = performance.now();
+    this.#state(this.#told.state, this.#told.detail);
+  }
+
+  #hear() {
+    this.#say({ type: "sound", on: this.hasAttribute("sound") });
+    this.#showSound();
+    this.#dispatch("live-sound", { on: this.hasAttribute("sound") });
+  }
+
+  toggleSound() {
+    if (!this.hasAttribute("no-audio")) this.toggleAttribute("sound");
+  }
+
+  #showSound() {
+    const on = this.hasAttribute("sound");
+    const { sound, volume: level } = this.#parts;
+    const silent = on && this.#info.sound === false;
+    this.#video.muted = !on;
+    sound.hidden = this.hasAttribute("no-audio");
+    level.hidden = sound.hidden || !on;
+    sound.replaceChildren(on ? icon("volume-2") : icon("volume-x"));
+    sound.setAttribute("aria-pressed", String(on));
+    sound.title = silent ? "No sound comes from this camera" : on ? "Mute (M)" : "Sound (M)";
+  }
+
+  #onVolume = () => {
+    this.#video.volume = volume();
+    this.#parts.volume.value = volume();
+  };
+
+  #onQuality = () => {
+    this.#parts.quality.value = quality();
+    this.#tellWishes();
+  };
+
+  // --- What one can do with it --------------------------------------------------------------------------------------
+  #onKey = (event) => {
+    if (this.hasAttribute("no-keys") || event.defaultPrevented || event.repeat) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target) || !keysAreOn()) return;
+    if (document.querySelector("dialog[open]")) return;
+    const within = event.composedPath()[0] === this;
+    const alone = !event.target.closest?.("button, a, summary, input, live-player") && document.querySelectorAll("live-player").length === 1;
+    if ((within || alone) && this.press(event.key)) event.preventDefault();
+  };
+
+  press(key) {
+    const act = {
+      f: () => this.toggleFullscreen(),
+      m: () => this.toggleSound(),
+      s: () => this.saveSnapshot(),
+      i: () => this.toggleAttribute("statistics"),
+      " ": () => this.toggleAttribute("paused"),
+    }[key.toLowerCase()];
+    act?.();
+    return Boolean(act);
+  }
+
+  async toggleFullscreen() {
+    try {
+      if (document.fullscreenElement === this) await document.exitFullscreen();
+      else if (this.requestFullscreen) await this.requestFullscreen();
+      else this.#video.webkitEnterFullscreen?.(); // a telephone that makes only videos that large
+    } catch {
+      // The browser or the page around it forbids it.
+    }
+  }
+
+  async snapshot() {
+    const source = this.#still.hidden ? this.#video : this.#still;
+    const [width, height] = source === this.#video ? [source.videoWidth, source.videoHeight] : [source.width, source.height];
+    if (!width || !this.hasAttribute("data-picture")) throw new Error("There is no picture yet.");
+    const canvas = element("canvas", { width, height });
+    canvas.getContext("2d").drawImage(source, 0, 0);
+    const age = this.#still.hidden ? (this.latency ?? 0) : performance.now() - this.#pictureAt;
+    const time = new Date(serverNow() - age).toISOString().slice(0, 19).replace("T", " ").replaceAll(":", "-");
+    const blob = await new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.95));
+    return { blob, name: `${this.getAttribute("name") ?? `Camera ${this.camera}`} ${time} UTC.jpg` };
+  }
+
+  async saveSnapshot() {
+    const { blob, name } = await this.snapshot().catch(() => ({}));
+    if (!blob) return;
+    const link = element("a", { href: URL.createObjectURL(blob), download: name });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+    this.#dispatch("live-snapshot", { name });
+  }
+
   // --- What is told -------------------------------------------------------------------------------------------------
+  #dispatch(name, detail) {
+    this.dispatchEvent(new CustomEvent(name, { bubbles: true, detail }));
+  }
+
   #state(state, detail) {
-    const text = detail || { connecting: "Connecting …", stalled: "The camera sends no pictures." }[state] || "";
-    if (this.dataset.state !== state || this.#message.textContent !== text) {
-      this.dataset.state = state;
-      this.#message.textContent = text;
-      this.#message.hidden = state === "live" || !text;
-      this.dispatchEvent(new CustomEvent("live-state", { bubbles: true, detail: { state, detail: text } }));
-    }
+    const text = detail || DEFAULTS[state] || "";
+    const { sentence, message, state: chip } = this.#parts;
+    if (this.dataset.state === state && sentence.textContent === text) return;
+    this.dataset.state = state;
+    const [word, tone, picture] = STATES[state] ?? STATES.error;
+    chip.className = `chip ${tone}${state === "connecting" ? " busy" : ""}`;
+    chip.replaceChildren(icon(picture), word);
+    sentence.textContent = text;
+    message.hidden = state === "paused" || state === "hidden" || (state === "live" && !detail) || !text;
+    this.#showRetry();
+    this.#dispatch("live-state", { state, detail: text });
   }
 
-  #showAge() {
-    const age = performance.now() - this.#pictureAt;
-    const stale = this.#pictureAt > 0 && age > STALE_MS;
-    this.toggleAttribute("data-stale", stale);
-    this.#stale.hidden = !stale;
-    if (stale) {
-      const text = `stale for ${Math.floor(age / 1000)} s`;
-      if (this.#stale.textContent !== text) this.#stale.textContent = text;
-    }
+  #showRetry() {
+    const { again, retry } = this.#parts;
+    retry.hidden = !["offline", "refused", "error"].includes(this.dataset.state) || !canPlay;
+    again.hidden = !this.#retryAt;
+    const seconds = Math.max(1, Math.ceil((this.#retryAt - performance.now()) / 1000));
+    const text = this.#retryAt ? `Trying again in ${seconds} s` : "";
+    if (again.textContent !== text) again.textContent = text;
   }
 
-  /* How old the picture on the screen is, by the server's clock and ours; they are assumed to agree. */
+  #showName() {
+    const name = this.getAttribute("name");
+    this.#parts.name.hidden = !name;
+    this.#parts.name.textContent = this.#parts.name.title = name ?? "";
+  }
+
   get latency() {
-    if (!this.#latest) return null;
-    const shown = this.#latest.wall - (this.#latest.media - this.#video.currentTime) * 1000;
-    return Date.now() - shown;
+    return quantile(this.#latencies, 0.5);
   }
 
   get statistics() {
-    const { fps, bitRate, dropped } = this.#counts;
-    return { latency: this.latency, fps, bitRate, dropped, rate: this.#video.playbackRate, ...this.#info };
+    const late = this.#video.getVideoPlaybackQuality?.().droppedVideoFrames ?? 0;
+    const { buffered, currentTime, playbackRate } = this.#video;
+    return {
+      latency: this.latency,
+      latencyP90: quantile(this.#latencies, 0.9),
+      target: this.#edge ? Math.round(1000 * this.#edge.target(performance.now())) : null,
+      lead: buffered.length ? Math.round(1000 * (buffered.end(buffered.length - 1) - currentTime)) : null,
+      rate: playbackRate,
+      late,
+      clock: clockOffset(),
+      quality: quality(),
+      asked: this.#asked.width,
+      ...this.#figures,
+      ...this.#info,
+    };
   }
 
   #showStatistics() {
+    const figures = this.statistics;
+    this.#dispatch("live-statistics", figures);
+    const { latency, latencyP90, fps, received, bitRate, dropped, late, stalls, mime, width, height, clock } = figures;
+    const ms = (value) => (value === null || value === undefined ? "–" : `${Math.round(value)} ms`);
+    const codecs = codecsOf(mime);
+    const { what, how, foot, statistics, figures: button } = this.#parts;
+    foot.hidden = !codecs.length || !this.#parts.message.hidden;
+    what.textContent = [width && `${width} × ${height}`, codecName(codecs[0] ?? ""), `${fps.toFixed(1)} fps`].filter(Boolean).join(" · ");
+    how.textContent = [`${(bitRate / 1e6).toFixed(1)} Mbit/s`, ms(latency), `${dropped} dropped`].join(" · ");
     const shown = this.hasAttribute("statistics");
-    this.#statistics.hidden = !shown;
-    const { latency, fps, bitRate, dropped, mime, width, height } = this.statistics;
-    this.dispatchEvent(new CustomEvent("live-statistics", { bubbles: true, detail: this.statistics }));
+    button.setAttribute("aria-pressed", String(shown));
+    statistics.hidden = !shown;
     if (!shown) return;
     const rows = {
-      Latency: latency === null ? "–" : `${Math.round(latency)} ms`,
-      Pictures: `${fps.toFixed(1)} / s`,
+      Latency: `${ms(latency)} (90 %: ${ms(latencyP90)})`,
+      "Clock offset": clock === null ? "not measured" : ms(clock),
+      Buffer: `${ms(figures.lead)} (wanted ${ms(figures.target)})`,
+      Pictures: `${fps.toFixed(1)} / s shown, ${received.toFixed(1)} / s received`,
       "Bit rate": `${(bitRate / 1e6).toFixed(2)} Mbit/s`,
-      Dropped: String(dropped),
+      Dropped: `${dropped} by the server, ${late} by the browser`,
+      Stalls: String(stalls),
+      Started: `after ${ms(figures.startedAfter)}`,
       Size: width ? `${width} × ${height}` : "–",
-      Codec: mime?.match(/codecs="([^"]*)"/)?.[1] ?? "–",
+      Codec: codecs.join(", ") || "–",
+      Stream: `${figures.stream ?? "–"}${figures.transcoded ? ", transcoded" : ""}`,
+      Transport: figures.transport?.toUpperCase() ?? "–",
+      Quality: QUALITIES[figures.quality],
     };
-    this.#statistics.replaceChildren(
+    statistics.replaceChildren(
       ...Object.entries(rows).flatMap(([name, value]) => [
-        Object.assign(document.createElement("dt"), { textContent: name }),
-        Object.assign(document.createElement("dd"), { textContent: value }),
+        element("dt", { textContent: name }),
+        element("dd", { textContent: value }),
       ]),
     );
   }

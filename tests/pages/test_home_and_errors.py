@@ -1,4 +1,4 @@
-"""Home, the status bar's answer, the frame, and what a person reads when something goes wrong."""
+"""The cameras, the status bar's answer, the frame, and what a person reads when something goes wrong."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ def text(response: object) -> str:
     return response.content.decode()  # type: ignore[attr-defined, no-any-return]
 
 
-# --- Home -------------------------------------------------------------------------------------------------------------
-def test_home_shows_the_cameras_one_may_watch_and_no_others(
+# --- Cameras -------------------------------------------------------------------------------------------------------------
+def test_the_page_of_cameras_shows_those_one_may_watch_and_no_others(
     client: Client, person: Callable[..., User], fleet: dict[str, Camera]
 ) -> None:
     client.force_login(person("olga", Role.VIEWER, fleet["Gate B"].device.site))
-    page = text(client.get("/"))
+    page = text(client.get("/cameras/"))
     assert f'href="/cameras/{fleet["Gate B"].pk}/"' in page
     assert "Parking East" not in page
     assert "North" not in page
 
 
 def test_simulated_devices_always_say_so(as_admin: Client, fleet: dict[str, Camera]) -> None:
-    page = text(as_admin.get("/"))
+    page = text(as_admin.get("/cameras/"))
     tiles = re.findall(r'<a class="tile".*?</a>', page, re.S)
     marked = [tile for tile in tiles if "Simulated" in tile]
     assert len(tiles) == 6
@@ -50,7 +50,7 @@ def test_simulated_devices_always_say_so(as_admin: Client, fleet: dict[str, Came
 def test_a_disabled_device_is_shown_as_such_whatever_its_last_state(as_admin: Client, fleet: dict[str, Camera]) -> None:
     Device.objects.filter(pk=fleet["Parking East"].device_id).update(enabled=False)
     tile = re.search(
-        rf'<a class="tile" href="/cameras/{fleet["Parking East"].pk}/".*?</a>', text(as_admin.get("/")), re.S
+        rf'<a class="tile" href="/cameras/{fleet["Parking East"].pk}/".*?</a>', text(as_admin.get("/cameras/")), re.S
     )
     assert tile is not None
     assert "Disabled" in tile.group()
@@ -62,35 +62,35 @@ def seen(page: str, device: Device) -> str:
     return row.group()
 
 
-def test_home_tells_when_each_device_was_last_seen_as_polling_knows_it(
+def test_the_page_of_cameras_tells_when_each_device_was_last_seen_as_polling_knows_it(
     as_admin: Client, fleet: dict[str, Camera], redis_client: redis.Redis
 ) -> None:
     device, other = fleet["Parking East"].device, fleet["Corridor"].device
     Device.objects.filter(pk=device.pk).update(last_seen=datetime(2026, 11, 23, 12, 0, tzinfo=UTC))
     redis_client.set(f"vms:poll:memory:{device.pk}", json.dumps({"last_seen": "2026-11-24T12:00:07+00:00"}), ex=60)
-    page = text(as_admin.get("/"))
+    page = text(as_admin.get("/cameras/"))
     assert "2026-11-24 12:00:07" in seen(page, device)
     assert "2026-11-23" not in page
     assert "never" in seen(page, other)
 
 
-def test_home_asks_redis_once_for_all_devices(
+def test_the_page_of_cameras_asks_redis_once_for_all_devices(
     as_admin: Client, fleet: dict[str, Camera], redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
     remembered = polling.remembered
     monkeypatch.setattr(polling, "remembered", lambda ids: asked.append(len(ids)) or remembered(ids))
-    as_admin.get("/")
+    as_admin.get("/cameras/")
     assert asked == [len(fleet)]
 
 
-def test_home_without_redis_tells_what_the_database_knows(
+def test_the_page_of_cameras_without_redis_tells_what_the_database_knows(
     as_admin: Client, fleet: dict[str, Camera], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(settings, "REDIS_URL", f"unix://{settings.DATA_DIR}/nobody.sock")
     device = fleet["Parking East"].device
     Device.objects.filter(pk=device.pk).update(last_seen=datetime(2026, 11, 23, 12, 0, tzinfo=UTC))
-    assert "2026-11-23 12:00:00" in seen(text(as_admin.get("/")), device)
+    assert "2026-11-23 12:00:00" in seen(text(as_admin.get("/cameras/")), device)
 
 
 def test_an_empty_home_leads_on(client: Client, as_admin: Client, person: Callable[..., User]) -> None:
@@ -128,10 +128,18 @@ def test_the_rail_has_the_pages_one_may_open_and_marks_the_present_one(
     def rail(page: str) -> list[str]:
         return re.findall(r'<a href="([^"]+)" data-go', page)
 
-    assert rail(text(as_admin.get("/users/"))) == ["/", "/devices/", "/events/", "/users/", "/tokens/", "/audit/"]
+    assert rail(text(as_admin.get("/users/"))) == [
+        "/",
+        "/cameras/",
+        "/devices/",
+        "/events/",
+        "/users/",
+        "/tokens/",
+        "/audit/",
+    ]
     assert re.findall(r'data-go="(\w)" aria-current="page"', text(as_admin.get("/users/new/"))) == ["u"]
     client.force_login(person("olga"))
-    assert rail(text(client.get("/"))) == ["/", "/devices/", "/events/", "/tokens/"]
+    assert rail(text(client.get("/"))) == ["/", "/cameras/", "/devices/", "/events/", "/tokens/"]
 
 
 def test_pages_for_everybody_ask_the_database_nothing(
@@ -142,7 +150,7 @@ def test_pages_for_everybody_ask_the_database_nothing(
 
 
 def test_pages_have_nothing_inline_and_nothing_from_elsewhere(as_admin: Client, fleet: dict[str, Camera]) -> None:
-    for path in ("/", "/users/", "/tokens/", "/audit/", "/styleguide/", "/password/", "/nothing/"):
+    for path in ("/", "/cameras/", "/users/", "/tokens/", "/audit/", "/styleguide/", "/password/", "/nothing/"):
         page = text(as_admin.get(path))
         assert not re.search(r"\sstyle=|<style|\son\w+=", page), path
         assert not re.search(r"<script(?![^>]*(src=|application/json))", page), path
@@ -230,7 +238,7 @@ def test_a_mistake_of_ours_is_told_without_its_details(as_admin: Client, monkeyp
 
     monkeypatch.setattr(pages, "may", broken)
     as_admin.raise_request_exception = False
-    page = assert_tells(as_admin.get("/"), 500, "Something went wrong in the server")
+    page = assert_tells(as_admin.get("/cameras/"), 500, "Something went wrong in the server")
     assert "secret detail" not in page
 
 
@@ -240,7 +248,7 @@ def test_a_database_that_is_away_is_told_as_that(as_admin: Client, monkeypatch: 
 
     monkeypatch.setattr(pages, "may", away)
     as_admin.raise_request_exception = False
-    response = as_admin.get("/")
+    response = as_admin.get("/cameras/")
     assert_tells(response, 503, "The database is not available")
     assert response["Retry-After"] == "5"
 

@@ -45,7 +45,7 @@ def check(visit: Visit, where: str) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "/",
+        "/cameras/",
         "/users/",
         "/users/new/",
         "/users/{user}/",
@@ -79,7 +79,7 @@ def test_pages_with_data_are_accessible_and_fit(
 
 @both_sizes
 @pytest.mark.parametrize(
-    "path", ["/", "/devices/", "/events/", "/users/", "/tokens/", "/audit/?text=nothing-is-called-this"]
+    "path", ["/", "/cameras/", "/devices/", "/events/", "/users/", "/tokens/", "/audit/?text=nothing-is-called-this"]
 )
 def test_pages_without_data_are_accessible_and_fit(visit: Visit, path: str, admin: User) -> None:
     visit.sign_in(admin)
@@ -120,7 +120,7 @@ def test_one_can_sign_in_by_keyboard_alone(visit: Visit, admin: User) -> None:
 
 def test_keys_lead_to_pages_and_list_themselves(visit: Visit, admin: User, fleet: dict[str, Camera]) -> None:
     visit.sign_in(admin)
-    visit.go("/")
+    visit.go("/cameras/")
     keyboard = visit.page.keyboard
     keyboard.press("?")
     expect(visit.page.get_by_role("dialog", name="Keys")).to_be_visible()
@@ -255,7 +255,7 @@ def test_the_audit_is_searched_while_typing(visit: Visit, admin: User, person: C
 
 def test_a_state_change_shows_at_once_everywhere(visit: Visit, admin: User, fleet: dict[str, Camera]) -> None:
     visit.sign_in(admin)
-    visit.go("/")
+    visit.go("/cameras/")
     gate = fleet["Gate B"].device_id
     tile = visit.page.locator(f".tile[data-device='{gate}']")
     expect(tile).to_contain_text("Offline")
@@ -338,7 +338,7 @@ def test_what_is_wrong_has_room_on_a_phone(
 
 def test_a_server_that_hangs_is_not_called_connected(visit: Visit, admin: User) -> None:
     visit.sign_in(admin)
-    visit.go("/")
+    visit.go("/cameras/")
     state = visit.page.locator("[data-part=connection]")
     expect(state).to_have_text("Connected")
     held = []
@@ -348,12 +348,12 @@ def test_a_server_that_hangs_is_not_called_connected(visit: Visit, admin: User) 
     expect(state).to_have_text("Connected", timeout=30_000)
 
 
-def test_a_new_device_shows_its_cameras_on_the_home_page_by_itself(visit: Visit, admin: User) -> None:
+def test_a_new_device_shows_its_cameras_by_itself(visit: Visit, admin: User) -> None:
     visit.sign_in(admin)
     device = Device.objects.create(
         name="Gate", family="povcam", host="192.0.2.9", site=Site.objects.create(name="North"), state="online"
     )
-    visit.go("/")
+    visit.go("/cameras/")
     expect(visit.page.get_by_role("heading", name="No pictures yet")).to_be_visible()
     expect(visit.page.locator("[data-part=connection]")).to_have_text("Connected")
     Camera.objects.create(device=device, number=1, name="Gate")

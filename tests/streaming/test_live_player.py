@@ -173,10 +173,10 @@ def test_figures_are_shown_on_request(page: Page):
     expect(player(page, "live")).to_be_visible(timeout=15_000)
     figures = page.locator("live-player .statistics")
     expect(figures).to_be_hidden()
-    page.locator("live-player").press("s")
+    page.locator("live-player").press("i")
     expect(figures).to_contain_text("640 × 360", timeout=5_000)
     expect(figures).to_contain_text("avc1.64")
-    page.locator("live-player").press("s")
+    page.locator("live-player").press("i")
     expect(figures).to_be_hidden()
 
 

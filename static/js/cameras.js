@@ -1,5 +1,5 @@
-// The home page shows what there is: when devices come, go or tell of their first cameras, it is loaded anew — but not
-// under somebody's hands.
+// The page of cameras shows what there is: when devices come, go or tell of their first cameras, it is loaded anew — but
+// not under somebody's hands.
 import { subscribe } from "./events.js";
 
 const SETTLE_MS = 800; // devices come in groups

@@ -1,0 +1,90 @@
+// Where in the buffer a live picture should be, and how to get there. Pure: told what came and where playing is, it says
+// whether to seek or how fast to play.
+//
+// Strategy. A picture that was on its way as briefly as any lately shows how the media time and the clock belong together.
+// From that follows which media time is arriving right now, without the steps in which the buffer grows. Playing stays
+// `target` behind it: as much as the latest pictures were late, and a little more for decoding; between 100 and 250 ms.
+// Lateness raises it at once and is forgotten slowly. Small distances are caught up by the rate. Seeking is for more than
+// a second, and for what a stall has left behind: there the motion is broken already.
+
+const LEAST = 0.1; // seconds
+const MOST = 0.25;
+const DECODING = 0.06;
+const AT_FIRST = 60; // ms of lateness, until more is known
+const FORGET = 20_000; // ms in which lateness fades to a third
+const WINDOW = 5000; // ms; the least delay is looked for in this one and the one before
+const HOLE = 1000; // ms: later than this is no jitter, but something that was away
+const HOLES = 8; // so many in a row are the new normal
+const FAR = 1.0; // seconds off that are not worth catching up
+const AFTER_STALL = 0.3; // seconds more than wanted that are not caught up after a stall
+const NEAR = 0.008; // seconds: caught up
+const LOOSE = 0.03; // seconds that may be missing before the rate is touched
+const SLOWEST = 0.93;
+const FASTEST = 1.25;
+
+export class LiveEdge {
+  #least = Infinity; // ms, of this window
+  #before = Infinity; // ms, of the window before
+  #since = 0;
+  #late = AT_FIRST;
+  #lateAt = performance.now();
+  #holes = 0;
+  #correcting = false;
+
+  constructor(fixed = null) {
+    this.fixed = fixed; // seconds, instead of what the lateness says
+  }
+
+  /* A picture of this media time (seconds) came at this moment (ms). */
+  arrived(media, now) {
+    const delay = now - media * 1000;
+    const late = delay - this.#delay;
+    if (late > HOLE && ++this.#holes < HOLES) return;
+    if (late > HOLE) this.#least = this.#before = Infinity;
+    this.#holes = 0;
+    if (now - this.#since > WINDOW) {
+      [this.#before, this.#least] = [this.#least, Infinity];
+      this.#since = now;
+    }
+    this.#least = Math.min(this.#least, delay);
+    this.#late = Math.max(this.#lateness(now), delay - this.#delay);
+    this.#lateAt = now;
+  }
+
+  get known() {
+    return this.#delay < Infinity;
+  }
+
+  get #delay() {
+    return Math.min(this.#least, this.#before);
+  }
+
+  #lateness(now) {
+    return this.#late * Math.exp((this.#lateAt - now) / FORGET);
+  }
+
+  /* Seconds that playing stays behind what is arriving. */
+  target(now) {
+    return this.fixed ?? Math.min(MOST, Math.max(LEAST, DECODING + this.#lateness(now) / 1000));
+  }
+
+  /* Which media time is arriving now. */
+  arriving(now) {
+    return (now - this.#delay) / 1000;
+  }
+
+  /* What to do: {seek: seconds}, {wait: true} while there is too little to begin with, or {rate}. */
+  advise({ position, start, end, now, begun, stalled }) {
+    const target = this.target(now);
+    const wanted = Math.min(end, Math.max(start, this.arriving(now) - target));
+    const behind = wanted - position;
+    if (position < start) return { seek: wanted };
+    if (!begun) {
+      if (behind > LOOSE) return { seek: wanted };
+      return behind < -LOOSE ? { wait: true } : { rate: 1 };
+    }
+    if (Math.abs(behind) > FAR || (stalled && behind > AFTER_STALL)) return { seek: wanted };
+    this.#correcting = Math.abs(behind) > (this.#correcting ? NEAR : LOOSE);
+    return { rate: this.#correcting ? Math.min(FASTEST, Math.max(SLOWEST, 1 + 0.5 * behind)) : 1 };
+  }
+}

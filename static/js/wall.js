@@ -1,0 +1,385 @@
+// The live wall: tiles with players, the tree they are filled from, and the views that keep them.
+//
+// What is on the wall is {layout, cameras: [id or null, tile by tile], view: id or null}. It is kept per user in this
+// browser, and in a saved view on the server (wall-views.js) when somebody wants it there. The tree in the page is the
+// only list of cameras: what is not in it is not shown. A tile is a .spot; the selected one is what keys are about.
+// Players close their socket by themselves while they are not seen, and ask for the stream that suits their size.
+import { chooseQuality, quality } from "./live-choices.js";
+import { icon } from "./icon.js";
+import { isTyping, keysAreOn } from "./keys.js";
+import { remember, remembered } from "./storage.js";
+import { subscribe } from "./events.js";
+import { toast } from "./toasts.js";
+import { showSteering } from "./wall-steering.js";
+import { Views } from "./wall-views.js";
+
+const TILES = { 1: 1, 4: 4, 9: 9, 16: 16, 25: 25, "1+5": 6, "1+7": 8 };
+const SETTLE_MS = 800; // devices come in groups
+const NARROW = matchMedia("(max-width: 60rem)");
+
+const wall = document.getElementById("wall");
+const stage = wall.closest(".wall-stage");
+const side = document.getElementById("wall-side");
+const said = document.querySelector("[data-said]");
+const kept = `wall:${wall.dataset.user}`;
+
+let now = { layout: "4", cameras: [], view: null };
+let selected = 0;
+let leaves = new Map(); // camera → its leaf in the tree
+let refreshing = 0;
+
+const spots = () => [...wall.children];
+const playerIn = (spot) => spot?.querySelector("live-player");
+const say = (sentence) => (said.textContent = sentence);
+
+// --- The tree ---------------------------------------------------------------------------------------------------------
+function readTree() {
+  leaves = new Map([...document.querySelectorAll("#tree [data-camera]")].map((leaf) => [Number(leaf.dataset.camera), leaf]));
+}
+
+function markTree() {
+  const shown = new Set(now.cameras);
+  for (const [camera, leaf] of leaves) leaf.setAttribute("aria-pressed", String(shown.has(camera)));
+}
+
+function showSide(open) {
+  side.hidden = !open;
+  document.querySelector("[data-side]").setAttribute("aria-expanded", String(open));
+}
+
+// --- Tiles ------------------------------------------------------------------------------------------------------------
+function makeSpot(index) {
+  const spot = document.createElement("div");
+  spot.className = "spot";
+  spot.dataset.index = index;
+  spot.setAttribute("role", "group");
+  return spot;
+}
+
+function makePlayer(camera, leaf) {
+  const player = document.createElement("live-player");
+  const { name, sound } = leaf.dataset;
+  const attributes = { camera, name, tabindex: -1, label: `Live picture of ${name}` };
+  for (const [attribute, value] of Object.entries(attributes)) player.setAttribute(attribute, value);
+  for (const flag of ["no-keys", "no-quality"]) player.setAttribute(flag, "");
+  player.toggleAttribute("no-audio", sound === undefined);
+  const remove = document.createElement("button");
+  remove.type = "button";
+  remove.slot = "tools";
+  remove.title = "Take it off the wall (Del)";
+  remove.setAttribute("aria-label", `Take ${name} off the wall`);
+  remove.append(icon("x"));
+  remove.addEventListener("click", (event) => {
+    event.stopPropagation();
+    put(Number(player.closest(".spot").dataset.index), null);
+  });
+  player.append(remove);
+  return player;
+}
+
+function vacancy() {
+  const vacant = document.createElement("p");
+  vacant.className = "vacant";
+  const words = document.createElement("span");
+  words.textContent = "Empty: choose a camera from the list";
+  vacant.append(icon("plus"), words);
+  return vacant;
+}
+
+/* Bring the tiles to what shall be on them; a player that is wanted stays, wherever it goes. */
+function render() {
+  const count = TILES[now.layout];
+  now.cameras = Array.from({ length: count }, (_, index) => (leaves.has(now.cameras[index]) ? now.cameras[index] : null));
+  const maximised = now.cameras[maximisedIndex()] ?? null;
+  wall.dataset.layout = now.layout;
+  while (wall.children.length > count) wall.lastElementChild.remove();
+  while (wall.children.length < count) wall.append(makeSpot(wall.children.length));
+  for (const [index, spot] of spots().entries()) {
+    const camera = now.cameras[index];
+    const player = playerIn(spot);
+    spot.setAttribute("aria-label", `Tile ${index + 1}: ${camera === null ? "empty" : leaves.get(camera).dataset.name}`);
+    spot.draggable = camera !== null;
+    if (player ? Number(player.camera) === camera : camera === null && spot.firstChild) continue;
+    spot.replaceChildren(camera === null ? vacancy() : makePlayer(camera, leaves.get(camera)));
+  }
+  if (maximised === null) maximise(null);
+  select(Math.min(selected, count - 1));
+  for (const button of document.querySelectorAll("[data-layout][aria-pressed]")) {
+    button.setAttribute("aria-pressed", String(button.dataset.layout === now.layout));
+  }
+  markTree();
+  remember(kept, JSON.stringify(now));
+  views.show(now);
+}
+
+function select(index, { focus = false } = {}) {
+  selected = index;
+  for (const [each, spot] of spots().entries()) {
+    spot.tabIndex = each === index ? 0 : -1;
+    if (each === index) spot.setAttribute("aria-current", "true");
+    else spot.removeAttribute("aria-current");
+    playerIn(spot)?.toggleAttribute("selected", each === index);
+  }
+  const spot = wall.children[index];
+  if (focus) {
+    spot.focus({ preventScroll: true });
+    spot.scrollIntoView({ block: "nearest" });
+  }
+  showSteering(leaves.get(now.cameras[index]));
+}
+
+function put(index, camera) {
+  now.cameras[index] = camera;
+  render();
+}
+
+function swap(from, to) {
+  [now.cameras[from], now.cameras[to]] = [now.cameras[to], now.cameras[from]];
+  selected = to;
+  render();
+}
+
+/* A camera chosen from the list: to its tile if it has one, else into the selected tile; then the next empty one waits. */
+function choose(camera) {
+  const { name } = leaves.get(camera).dataset;
+  const there = now.cameras.indexOf(camera);
+  if (there >= 0) {
+    if (maximisedIndex() >= 0) maximise(there);
+    select(there);
+    say(`${name} is in tile ${there + 1}.`);
+  } else {
+    const at = selected;
+    now.cameras[at] = camera;
+    const vacant = now.cameras.indexOf(null);
+    render();
+    if (vacant >= 0 && maximisedIndex() < 0) select(vacant);
+    say(`${name} is put into tile ${at + 1}.`);
+  }
+  if (NARROW.matches) showSide(false);
+}
+
+// --- One as large as the wall -----------------------------------------------------------------------------------------
+function maximisedIndex() {
+  return spots().findIndex((spot) => spot.classList.contains("maximised"));
+}
+
+function maximise(index) {
+  for (const [each, spot] of spots().entries()) spot.classList.toggle("maximised", each === index);
+  wall.toggleAttribute("data-maximised", index !== null);
+  if (index !== null) select(index, { focus: true });
+}
+
+function toggleMaximised(index) {
+  maximise(maximisedIndex() === index || now.cameras[index] === null ? null : index);
+}
+
+// --- Views ------------------------------------------------------------------------------------------------------------
+function use({ layout, cameras, view }) {
+  now = { layout: layout in TILES ? layout : "4", cameras: [...cameras], view: view ?? null };
+  selected = 0;
+  maximise(null);
+  render();
+}
+
+const views = new Views({
+  current: () => now,
+  use,
+  saved: (view) => {
+    now.view = view;
+    render();
+  },
+});
+
+/* What was on it last time, here; else a wall with the first cameras that can be watched. */
+function beginning() {
+  const asked = new URLSearchParams(location.search).get("view");
+  const view = asked && views.get(Number(asked));
+  if (view) return { ...view, view: view.id };
+  try {
+    const last = JSON.parse(remembered(kept, "null"));
+    if (last && Array.isArray(last.cameras) && last.layout in TILES) return last;
+  } catch {
+    // Not ours any more.
+  }
+  const first = views.first();
+  if (first) return { ...first, view: first.id };
+  const all = [...leaves];
+  const works = all.filter(([, leaf]) => leaf.querySelector(".dot.good, .dot.warn"));
+  const cameras = (works.length ? works : all).map(([camera]) => camera).slice(0, 4);
+  return { layout: cameras.length === 1 ? "1" : "4", cameras };
+}
+
+// --- Hands ------------------------------------------------------------------------------------------------------------
+side.addEventListener("click", (event) => {
+  const leaf = event.target.closest("[data-camera]");
+  if (!leaf || event.ctrlKey || event.metaKey || event.shiftKey) return; // a new tab with the camera's page
+  event.preventDefault();
+  choose(Number(leaf.dataset.camera));
+});
+side.addEventListener("keydown", (event) => {
+  const leaf = event.target.closest("[data-camera]");
+  if (!leaf || event.key !== " ") return;
+  event.preventDefault();
+  choose(Number(leaf.dataset.camera));
+});
+
+wall.addEventListener("click", (event) => {
+  const spot = event.target.closest(".spot");
+  if (!spot) return;
+  select(Number(spot.dataset.index));
+  if (NARROW.matches && spot.querySelector(".vacant")) showSide(true);
+});
+wall.addEventListener("focusin", (event) => {
+  const spot = event.target.closest(".spot");
+  if (spot && Number(spot.dataset.index) !== selected) select(Number(spot.dataset.index));
+});
+wall.addEventListener("dblclick", (event) => {
+  const spot = event.target.closest(".spot");
+  if (spot) toggleMaximised(Number(spot.dataset.index));
+});
+wall.addEventListener("live-sound", (event) => {
+  if (!event.detail.on) return;
+  for (const player of wall.querySelectorAll("live-player[sound]")) if (player !== event.target) player.removeAttribute("sound");
+});
+wall.addEventListener("live-snapshot", (event) => toast(`${event.detail.name} is saved.`, "success"));
+
+// Dragging: a leaf onto a tile, a tile onto another.
+const CAMERA = "application/x-vms-camera";
+const TILE = "application/x-vms-tile";
+document.addEventListener("dragstart", (event) => {
+  const source = event.target.closest?.("[data-camera], .spot");
+  if (!source) return;
+  if (source.matches(".spot")) event.dataTransfer.setData(TILE, source.dataset.index);
+  else event.dataTransfer.setData(CAMERA, source.dataset.camera);
+  event.dataTransfer.effectAllowed = "copyMove";
+});
+wall.addEventListener("dragover", (event) => {
+  const spot = event.target.closest(".spot");
+  if (!spot || ![CAMERA, TILE].some((kind) => event.dataTransfer.types.includes(kind))) return;
+  event.preventDefault();
+  event.dataTransfer.dropEffect = event.dataTransfer.types.includes(TILE) ? "move" : "copy";
+  for (const each of spots()) each.classList.toggle("target", each === spot);
+});
+const dropNothing = () => spots().forEach((spot) => spot.classList.remove("target"));
+wall.addEventListener("dragleave", (event) => event.relatedTarget && wall.contains(event.relatedTarget) ? null : dropNothing());
+document.addEventListener("dragend", dropNothing);
+wall.addEventListener("drop", (event) => {
+  const spot = event.target.closest(".spot");
+  if (!spot) return;
+  event.preventDefault();
+  dropNothing();
+  const to = Number(spot.dataset.index);
+  const from = event.dataTransfer.getData(TILE);
+  const camera = Number(event.dataTransfer.getData(CAMERA));
+  if (from !== "") return swap(Number(from), to);
+  if (!leaves.has(camera)) return;
+  selected = to;
+  put(to, camera);
+});
+
+for (const button of document.querySelectorAll("[data-layout][aria-pressed]")) {
+  button.addEventListener("click", () => {
+    // A smaller wall keeps the cameras that stand first, and drops empty tiles before them.
+    const { layout } = button.dataset;
+    let { cameras } = now;
+    if (TILES[layout] < cameras.length) cameras = cameras.filter((camera) => camera !== null);
+    now = { ...now, layout, cameras };
+    maximise(null);
+    render();
+  });
+}
+document.querySelector("[data-side]").addEventListener("click", () => showSide(side.hidden));
+document.querySelector("[data-clear]").addEventListener("click", () => {
+  document.querySelector("[data-views]").open = false;
+  use({ layout: now.layout, cameras: [] });
+});
+document.querySelector("[data-full]").addEventListener("click", () => fullScreen());
+
+async function fullScreen() {
+  try {
+    if (document.fullscreenElement) await document.exitFullscreen();
+    else await stage.requestFullscreen();
+  } catch {
+    toast("The browser does not allow full screen here.", "warning");
+  }
+}
+
+function showQuality() {
+  for (const button of document.querySelectorAll("[data-quality]")) {
+    button.setAttribute("aria-pressed", String(button.dataset.quality === quality()));
+  }
+}
+for (const button of document.querySelectorAll("[data-quality]")) {
+  button.addEventListener("click", () => chooseQuality(button.dataset.quality));
+}
+document.addEventListener("vms:live-quality", showQuality);
+
+// --- Keys -------------------------------------------------------------------------------------------------------------
+const WAYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+
+/* The nearest tile in that direction. */
+function neighbour([dx, dy]) {
+  if (maximisedIndex() >= 0) return null;
+  const middle = (spot) => {
+    const { left, top, width, height } = spot.getBoundingClientRect();
+    return [left + width / 2, top + height / 2];
+  };
+  const [x, y] = middle(wall.children[selected]);
+  let best = null;
+  let least = Infinity;
+  for (const [index, spot] of spots().entries()) {
+    const [mx, my] = middle(spot);
+    const along = (mx - x) * dx + (my - y) * dy;
+    const across = Math.abs((mx - x) * dy + (my - y) * dx);
+    if (along > 4 && along + 2 * across < least) [best, least] = [index, along + 2 * across];
+  }
+  return best;
+}
+
+function press(key) {
+  const player = playerIn(wall.children[selected]);
+  if (key in WAYS) {
+    const to = neighbour(WAYS[key]);
+    if (to !== null) select(to, { focus: true });
+    return true;
+  }
+  if (key === "Enter") return toggleMaximised(selected), true;
+  if (key === "Escape" && maximisedIndex() >= 0) return maximise(null), true;
+  if (!keysAreOn()) return false;
+  if (/^[1-9]$/.test(key)) return views.useNumber(Number(key));
+  if (key === "Delete" || key === "Backspace") return put(selected, null), true;
+  if (key.toLowerCase() === "p") return document.querySelector("[data-steering]")?.click(), true;
+  return player?.press(key) ?? false;
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+  if (isTyping(event.target) || document.querySelector("dialog[open], details.menu[open]")) return;
+  // Arrows walk in the tree, and Enter and Space press what has the focus.
+  const { target } = event;
+  const elsewhere = target.closest?.("#wall-side, #steering");
+  const pressed = target.closest?.("a, button, summary, input, select, live-player");
+  if ((elsewhere || pressed) && (event.key in WAYS || event.key === "Enter" || event.key === " " || event.key === "Backspace")) return;
+  if (elsewhere && event.key === "Delete") return;
+  if (press(event.key)) event.preventDefault();
+});
+
+// --- The fleet changes --------------------------------------------------------------------------------------------------
+function refreshSoon() {
+  clearTimeout(refreshing);
+  refreshing = setTimeout(() => htmx.trigger("#tree", "refresh"), SETTLE_MS);
+}
+for (const kind of ["device.added", "device.removed", "device.changed"]) subscribe(kind, refreshSoon);
+document.body.addEventListener("htmx:afterSwap", (event) => {
+  if (event.detail.target.id !== "tree") return;
+  const field = side.querySelector("[data-filter]");
+  if (field.value) field.dispatchEvent(new Event("input", { bubbles: true }));
+  readTree();
+  if (!leaves.size) return location.reload();
+  render();
+});
+
+readTree();
+showSide(!NARROW.matches);
+showQuality();
+use(beginning());
