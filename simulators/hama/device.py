@@ -17,7 +17,7 @@ Where the document is silent or contradicts itself the simulator decides, and a 
     is 0/0. Moves answer 200 and "OK", also at the end of the range;
   - presets have the numbers 0 to 255 and names of up to 32 characters. The number decides which one is removed. A
     number without a preset moves nothing;
-  - the flip mode is kept and not painted, the volumes are kept and not heard: the sound is silence;
+  - the flip mode is kept and not painted, the volumes are kept and not heard: the sound is a tone;
   - no more than 16 (MaxUsers) pictures and sounds stream at once: the next is 503;
   - without audio receive.cgi is 404, without PTZ (an oddity) so are its two paths.
 """
@@ -25,6 +25,7 @@ Where the document is silent or contradicts itself the simulator decides, and a 
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
@@ -35,7 +36,10 @@ from simulators.checking import Command, Refused, check, meant
 from simulators.device import Fault, Manners, SimulatedDevice
 from simulators.hama.commands import BY_PATH, DIRECTIONS, PTZ, PTZ_CONFIG
 from simulators.http import Answer, Dialect, Request, Response, Stream
+from simulators.multipart import PICTURE_ODDITIES, Parts, Passage, Tampering, odd_part, odd_picture
 from simulators.oddities import chosen
+from simulators.rtp import Packetizer
+from simulators.sound import SoundSource
 from simulators.video import Flow, Stills
 
 ODDITIES = {
@@ -48,6 +52,7 @@ ODDITIES = {
     "http11": "answers are HTTP/1.1",
     "enet-page": "/form/enet answers a page instead of a redirect",
     "no-ptz": "the camera cannot turn",
+    **PICTURE_ODDITIES,
 }
 
 REALM = "IP - Cam M360"
@@ -56,9 +61,6 @@ MAX_USERS = 16
 QUALITIES = (45, 60, 75, 85, 92)  # by Image.I0.Appearance.Compression
 PAN, TILT = (-155, 155), (-30, 90)  # degrees
 READ_LESS = 2  # by so much the quality that is read differs from the one written
-# 33 bytes of GSM 06.10 that decode to silence; a frame lasts 20 ms.
-SILENT_FRAME = bytes.fromhex("d820a2e15a" + 4 * "50004924924924")
-FRAMES_AT_ONCE = 5
 
 Lines = list[tuple[str, str]]
 
@@ -72,8 +74,10 @@ class Preset:
 
 class HamaSimulator(SimulatedDevice):
     family = "hama"
-    faults: ClassVar[tuple[str, ...]] = ("stop-frames",)
-    """stop-frames for `seconds` (0: until clear): the streams stay open and silent."""
+    faults: ClassVar[tuple[str, ...]] = ("stop-frames", "cut-streams", "garbage-parts")
+    """stop-frames for `seconds` (0: until clear): the streams stay open and silent; cut-streams: all that are open
+    break off in the middle of their next picture or frame of sound; garbage-parts: before each `every`-th picture of a
+    stream come bytes that belong to no part."""
 
     def __init__(
         self,
@@ -120,6 +124,8 @@ class HamaSimulator(SimulatedDevice):
         login_free = Command(loginfree_path, ("GET",), Level.NOBODY, action="still")
         self._by_path = BY_PATH | {loginfree_path: (login_free,)}
         self._flow = Flow()
+        self._pictures_tampering, self._sound_tampering = Tampering(), Tampering()
+        self._sound_source = SoundSource("gsm", seed=seed, started=self.started)
         self._stills: tuple[object, Stills] | None = None
         self._streaming = 0
         self.parameters = {
@@ -156,8 +162,16 @@ class HamaSimulator(SimulatedDevice):
         match fault.kind:
             case "stop-frames":
                 self._flow.stop(fault.seconds)
+                self._sound_source.silent_until = time.monotonic() + fault.seconds if fault.seconds else math.inf
+            case "cut-streams":
+                self._pictures_tampering.cut()
+                self._sound_tampering.cut()
+            case "garbage-parts":
+                self._pictures_tampering.garbage_every = fault.every
             case "clear":
                 self._flow.resume()
+                self._sound_source.silent_until = 0.0
+                self._pictures_tampering.clear()
 
     # Who may ask what, and how
 
@@ -195,7 +209,7 @@ class HamaSimulator(SimulatedDevice):
     async def run(self, command: Command, values: dict[str, str], request: Request) -> Answer:
         match command.action:
             case "still":
-                return Response(200, await self._stills_now().latest(), "image/jpeg")
+                return Response(200, await self._picture(), "image/jpeg")
             case "stream":
                 between = ";\r\n            " if "folded-content-type" in self.oddities else "; "
                 kind = f"multipart/x-mixed-replace{between}boundary=myboundary"
@@ -309,26 +323,39 @@ class HamaSimulator(SimulatedDevice):
             return Response(503)
         return Stream(kind, parts)
 
+    async def _picture(self) -> bytes:
+        return odd_picture(await self._stills_now().latest(), self.oddities)
+
     async def _pictures(self) -> AsyncGenerator[bytes, None]:
         self._streaming += 1
         try:
+            passage, first = Passage(self._pictures_tampering), True
             due = time.monotonic()
             while True:
-                picture = await self._stills_now().latest()
-                head = f"--myboundary\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
-                yield head.encode() + picture + b"\r\n"
+                picture = await self._picture()
+                headers = ("Content-Type: image/jpeg", f"Content-Length: {len(picture)}")
+                yield passage.of(odd_part("--myboundary", headers, picture, b"\r\n", self.oddities, first=first))
+                if passage.ended:
+                    return
+                first = False
                 due = await self._flow.next(due, 1 / int(self.parameters["Image.I0.Stream.FPS"]))
         finally:
             self._streaming -= 1
 
     async def _sound(self) -> AsyncGenerator[bytes, None]:
+        """Bare frames: what the document calls multipart has no parts."""
+        frames = Parts(Packetizer(), lambda frame: frame, self._sound_tampering, b"")
+
+        def heard(frame: bytes, sample: int, wall: float) -> None:
+            frames.send(frame)
+
         self._streaming += 1
+        self._sound_source.add(heard)
         try:
-            due = time.monotonic()
-            while True:
-                yield SILENT_FRAME * FRAMES_AT_ONCE
-                due = await self._flow.next(due, 0.020 * FRAMES_AT_ONCE)
+            async for ready in frames.stream():
+                yield ready
         finally:
+            self._sound_source.remove(heard)
             self._streaming -= 1
 
     # 4 PTZ

@@ -41,6 +41,7 @@ from simulators.device import Fault, Manners, SimulatedDevice
 from simulators.http import Answer, Dialect, RawBytes, Request, Response, Stream
 from simulators.ipcam import replies
 from simulators.ipcam.commands import BY_PATH, PAN, SETTINGS, TILT
+from simulators.multipart import PICTURE_ODDITIES, Passage, Tampering, odd_part, odd_picture
 from simulators.oddities import chosen
 from simulators.video import Flow, Stills
 
@@ -61,6 +62,7 @@ ODDITIES = {
     "diagonals": "single moves 0, 2, 6 and 8 are the diagonals",
     "field-values": "-1 for Auto, 3 for a sequence number, yes and no for ConfigReboot; the document's are refused",
     "post-broken": "POST is refused; GET with a query does everything",
+    **PICTURE_ODDITIES,
 }
 # The document's value and the one this firmware has instead.
 FIELD_VALUES = {
@@ -106,8 +108,10 @@ class Viewer:
 
 class IpcamSimulator(SimulatedDevice):
     family = "ipcam"
-    faults: ClassVar[tuple[str, ...]] = ("stop-frames",)
-    """stop-frames for `seconds` (0: until clear): the stream stays open and silent."""
+    faults: ClassVar[tuple[str, ...]] = ("stop-frames", "cut-streams", "garbage-parts")
+    """stop-frames for `seconds` (0: until clear): the streams stay open and silent; cut-streams: all that are open
+    break off in the middle of their next picture; garbage-parts: before each `every`-th picture of a stream come bytes
+    that belong to no part."""
 
     def __init__(
         self,
@@ -163,6 +167,7 @@ class IpcamSimulator(SimulatedDevice):
         self._reboot_seconds = reboot_seconds
         self._now = now
         self._flow = Flow()
+        self._tampering = Tampering()
         self._viewers: list[Viewer] = []
         self._stills: tuple[object, Stills] | None = None
         self.com_output: deque[bytes] = deque(maxlen=REMEMBERED_OUTPUT)
@@ -225,8 +230,13 @@ class IpcamSimulator(SimulatedDevice):
         match fault.kind:
             case "stop-frames":
                 self._flow.stop(fault.seconds)
+            case "cut-streams":
+                self._tampering.cut()
+            case "garbage-parts":
+                self._tampering.garbage_every = fault.every
             case "clear":
                 self._flow.resume()
+                self._tampering.clear()
 
     # Who may ask what, and how
 
@@ -288,7 +298,7 @@ class IpcamSimulator(SimulatedDevice):
                 self.reboot(self._reboot_seconds)
                 return self._done()
             case "still":
-                return Response(200, await self._stills_now().latest(), "image/jpeg", tail=b"\r\n\r\n")
+                return Response(200, await self._picture(), "image/jpeg", tail=b"\r\n\r\n")
             case "stream":
                 announced = BOUNDARY.removeprefix("--") if "bare-boundary" in self.oddities else BOUNDARY
                 return Stream(f"multipart/x-mixed-replace;boundary={announced}", self._pictures(request))
@@ -431,6 +441,9 @@ class IpcamSimulator(SimulatedDevice):
             self._stills = wanted, stills
         return self._stills[1]
 
+    async def _picture(self) -> bytes:
+        return odd_picture(await self._stills_now().latest(), self.oddities)
+
     def _rate(self) -> int:
         return int(self.settings["/image.cgi"]["FrameRate"]) or replies.FASTEST
 
@@ -439,15 +452,21 @@ class IpcamSimulator(SimulatedDevice):
         viewer = Viewer(request.peer, name, self._stamp())
         self._viewers.append(viewer)
         try:
+            passage, first = Passage(self._tampering), True
             due = time.monotonic()
             while True:
-                picture = await self._stills_now().latest()
-                yield self._part_head(len(picture)) + picture + b"\r\n\r\n"
+                picture = await self._picture()
+                headers = self._part_headers(len(picture))
+                whole = odd_part(BOUNDARY, headers, picture, b"\r\n\r\n", self.oddities, first=first)
+                yield passage.of(whole)
+                if passage.ended:
+                    return
+                first = False
                 due = await self._flow.next(due, 1 / self._rate())
         finally:
             self._viewers.remove(viewer)
 
-    def _part_head(self, size: int) -> bytes:
+    def _part_headers(self, size: int) -> tuple[str, ...]:
         vendor = "vendor-part-headers" in self.oddities
         length, kind = ("Content-length", "Content-type") if vendor else ("Content-Length", "Content-Type")
         american = "american-date" in self.oddities
@@ -456,10 +475,8 @@ class IpcamSimulator(SimulatedDevice):
         if "leftmost-io" not in self.oddities:
             bits = bits[::-1]
         pan, tilt = self.position
-        return (
-            f"{BOUNDARY}\r\n{length}: {size}\r\nDate: {when} IO_{bits}_PT_{pan:03d}_{tilt:03d}\r\n"
-            f"{kind}: image/jpeg\r\n\r\n"
-        ).encode()
+        status = f"Date: {when} IO_{bits}_PT_{pan:03d}_{tilt:03d}"
+        return f"{length}: {size}", status, f"{kind}: image/jpeg"
 
     # 5. Control
 
