@@ -60,9 +60,9 @@ class Asked:
 class Fault:
     """Something that goes wrong.
 
-    On requests (`times` of them, 0 = until `clear`; `path` limits it to paths that start so): hang, reset, garbage,
-    status (`status`), slow (`seconds`), half (the answer breaks off). At once: reboot (away for `seconds`),
-    new-certificate (of a device with TLS), clear, and the family's own.
+    On requests (`times` of them, 0 = until `clear`; `path` limits it to paths that start so, `mode` to a method):
+    hang, reset, garbage, status (`status`), slow (`seconds`), half (the answer breaks off). At once: reboot (away for
+    `seconds`), new-certificate (of a device with TLS), clear, and the family's own.
     """
 
     kind: str
@@ -168,7 +168,7 @@ class SimulatedDevice:
 
     async def start(self) -> None:
         """Listen; an address that cannot be listened on raises OSError."""
-        await self._server.start()
+        await self.listen()
         self._loop = asyncio.get_running_loop()
 
     async def stop(self) -> None:
@@ -176,7 +176,7 @@ class SimulatedDevice:
             self._restart.cancel()
             await asyncio.gather(self._restart, return_exceptions=True)
         self.forget()
-        await self._server.stop()
+        await self.hang_up()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -194,17 +194,25 @@ class SimulatedDevice:
         await asyncio.sleep(0.05)  # the answer to whoever asked for it leaves first
         self.forget()
         self.authenticator.forget()
-        await self._server.stop()
+        await self.hang_up()
         await asyncio.sleep(seconds)
         self.wake()
         while True:
             try:
-                await self._server.start()
+                await self.listen()
                 return
             except OSError:  # somebody took the port meanwhile: a device keeps its address, so wait for it
                 await asyncio.sleep(0.2)
 
     # What a family gives
+
+    async def listen(self) -> None:
+        """Take the device's addresses; what is listened to already is left alone. Raises OSError."""
+        await self._server.start()
+
+    async def hang_up(self) -> None:
+        """Leave the device's addresses and drop who is connected."""
+        await self._server.stop()
 
     async def run(self, command: Command, values: dict[str, str], request: Request) -> Answer:
         raise NotImplementedError
@@ -317,7 +325,8 @@ class SimulatedDevice:
         return answer
 
     def _next_fault(self, request: Request) -> Fault | None:
-        fault = next((fault for fault in self._faults if request.path.startswith(fault.path)), None)
+        meant = (fault for fault in self._faults if request.path.startswith(fault.path))
+        fault = next((fault for fault in meant if fault.mode in ("", request.method)), None)
         if fault is not None and fault.times:
             fault.times -= 1
             if not fault.times:

@@ -1,13 +1,13 @@
 """Sections 4, 5 and 6: settings and the clock, written and read back.
 
 `changed` is called when pictures have to follow a setting, `reboot` for a restart, `move` when the web server shall
-listen elsewhere (it raises `Declined` when it cannot).
+listen elsewhere (it raises `Declined` when it cannot), `move_rtsp` when the RTSP server shall.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import datetime
 
@@ -40,6 +40,7 @@ class Configuration:
         changed: Callable[[], None],
         reboot: Callable[[], None],
         move: Move,
+        move_rtsp: Callable[[int], Awaitable[None]],
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -49,6 +50,7 @@ class Configuration:
         self._changed = changed
         self._reboot = reboot
         self._move = move
+        self._move_rtsp = move_rtsp
         self.actions: dict[str, Action] = {
             "set_priority_mode": self._set_priority_mode,
             "set_basic": self._set_basic,
@@ -184,11 +186,16 @@ class Configuration:
         return DONE
 
     async def _set_rtsp(self, values: Values, request: Request) -> Answer:
-        self._settings.rtsp_port = values.get("rtsp_port", self._settings.rtsp_port)
+        await self._set_rtsp_port(values)
         for name, number in (("h264_rtsp_mode", 1), ("h264_rtsp_mode2", 2)):
             if name in values:
                 self._settings.h264[number].h264_rtsp_mode = values[name]
         return DONE
+
+    async def _set_rtsp_port(self, values: Values) -> None:
+        if "rtsp_port" in values:
+            self._settings.rtsp_port = values["rtsp_port"]
+            await self._move_rtsp(int(values["rtsp_port"]))
 
     async def _set_livestart(self, values: Values, request: Request) -> Answer:
         self._settings.livestart = values["stream"]
@@ -205,6 +212,7 @@ class Configuration:
         assign(self._settings.audio, values)
         if wanted is not None:
             self._settings.audio.audio = wanted
+        self._changed()
         return DONE
 
     async def _set_volume_lv(self, values: Values, request: Request) -> Answer:
@@ -237,7 +245,7 @@ class Configuration:
                 setattr(self._settings.network, name, values[name])
         if "bandwidth" in values:
             self._settings.network.bandwidth = _bandwidth(values["bandwidth"])
-        self._settings.rtsp_port = values.get("rtsp_port", self._settings.rtsp_port)
+        await self._set_rtsp_port(values)
         self._log.add(401, "Network settings changed")
         return DONE
 

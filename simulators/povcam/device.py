@@ -10,7 +10,15 @@ Where the document is silent the simulator decides, and a client should not depe
              what the document does not allow is 400; what the recorder's state does not allow is 500; without a
              camera head its control is 404; aw_ptz and aw_cam belong to another document and answer eR1 / ER1
   pictures   a snapshot before action=start answers 500; while JPEG is off, pictures are black; changed settings take
-             effect at once, and a stream whose delivery changed ends; audio is started and stopped without a sound
+             effect at once, and a stream whose delivery changed ends; by unicast (manual) pictures and sound go to the
+             ports that are set, whatever was asked; by multicast sound goes a thousand ports higher, as by RTSP
+  sound      by CGI an AU header of two bytes, as section 15.4 says, by RTSP the four of RFC 3640, as the session
+             description promises; by HTTP ADTS; two channels, as the description says and the capability does not;
+             while the input is off, audio by CGI is 500 and by RTSP silence, and while audio_transmit is 0, none
+  RTCP       a sender report to the port after the one of pictures or sound, with the first packet and every five
+             seconds, by CGI as by RTSP
+  RTSP       see rtsp.py; its port is one of this machine's choice (`rtsp_port`), told as RTSPPORT; another one that is
+             set is taken, or, where this machine cannot, only told
   clock      a date may be given in part; zone and summer time move what is shown and leave the moment alone; an NTP
              server is always there and always right
   settings   `jpeg_quality` and `LIVEQUAL` are read back as 1 (0 to 4) or 5 (5 to 9), `bandwidth=10000` as 0, `audio`
@@ -45,12 +53,12 @@ from datetime import timedelta
 from fractions import Fraction
 from typing import Any, ClassVar
 
-from simulators import checking
+from simulators import checking, rtsp
 from simulators.auth import Level, LockOut, Scheme, User
 from simulators.certificate import Certificate
 from simulators.checking import Command, Refused, meant
-from simulators.device import Fault, Manners, SimulatedDevice
-from simulators.http import Answer, Request, Response
+from simulators.device import Asked, Fault, Manners, SimulatedDevice
+from simulators.http import Answer, Request, Response, Stream
 from simulators.oddities import chosen
 from simulators.povcam.answers import Action, Declined
 from simulators.povcam.cards import SLOTS, Cards
@@ -61,15 +69,26 @@ from simulators.povcam.clock import RunningClock
 from simulators.povcam.configuration import Configuration
 from simulators.povcam.eventlog import EventLog
 from simulators.povcam.head import Head
-from simulators.povcam.oddities import ODDITIES, RANDOM_NUMBER, decline, unlike, widened, without_random_number
+from simulators.povcam.media import Media
+from simulators.povcam.oddities import (
+    ODDITIES,
+    RANDOM_NUMBER,
+    au_header,
+    decline,
+    unlike,
+    widened,
+    without_random_number,
+)
 from simulators.povcam.recording import RecordingChapter
 from simulators.povcam.replies import MODEL
+from simulators.povcam.rtsp import Rtsp
 from simulators.povcam.settings import SystemFrequency, factory_settings
 from simulators.povcam.transmission import Transmission
 from simulators.video import VideoFormat
 
 ROOT = "/cgi-bin/"
 FAULT_MODES = {
+    "resize": ("640", "1280", "1920", "3840"),
     "mode": ("imaging", "playback", "standby"),
     "card": ("insert", "remove", "error", "repair", "full"),
     "pre-rec": ("on", "off"),
@@ -98,13 +117,17 @@ class Address:
 class PovcamSimulator(SimulatedDevice):
     family = "povcam"
     faults: ClassVar[tuple[str, ...]] = (
-        *("lose-uids", "stop-frames", "lose-packets", "mode", "card", "pre-rec", "lose-lists", "slow-downloads"),
+        *("lose-uids", "lose-sessions", "stop-frames", "stop-sound", "lose-packets", "late-packets", "cut-frames"),
+        *("resize", "mode", "card", "pre-rec", "lose-lists", "slow-downloads"),
         *("cut-downloads", "failing-transfers", "clock-skew", "factory-reset"),
     )
-    """lose-uids; stop-frames for `seconds` (0: until clear); lose-packets: each `every`-th; mode: imaging, playback,
-    standby; card: what happens to that of slot `number` is the `mode`: insert, remove, error, repair (for `seconds`),
-    full; pre-rec: `mode` on or off; lose-lists: of clips; slow-downloads: `seconds` between pieces; cut-downloads and
-    failing-transfers: the next `times`; clock-skew: wrong by `seconds`; factory-reset: all settings but the address."""
+    """lose-uids; lose-sessions: of RTSP; stop-frames and stop-sound for `seconds` (0: until clear); lose-packets: each
+    `every`-th; late-packets: each `every`-th comes `number` packets later; cut-frames: everything that is sent breaks
+    off in the middle of a picture, and its UIDs and sessions are lost; resize: the pictures of stream `number` become
+    `mode` (640, 1280, 1920, 3840) wide; mode: imaging, playback, standby; card: what happens to that of slot `number`
+    is the `mode`: insert, remove, error, repair (for `seconds`), full; pre-rec: `mode` on or off; lose-lists: of clips;
+    slow-downloads: `seconds` between pieces; cut-downloads and failing-transfers: the next `times`; clock-skew: wrong
+    by `seconds`; factory-reset: all settings but the address and the RTSP port."""
 
     def __init__(
         self,
@@ -129,6 +152,10 @@ class PovcamSimulator(SimulatedDevice):
         clips: int = 17,
         fill: float = 1.0,
         head: bool = True,
+        rtsp_port: int = 0,
+        rtsp_seconds: float = 120.0,
+        looped: bool = False,
+        small_4k: bool = False,
         oddities: str = "",
         lockout: LockOut | None = None,
         manners: Manners | None = None,
@@ -136,7 +163,9 @@ class PovcamSimulator(SimulatedDevice):
     ) -> None:
         """`work_seconds`: what the document calls a few seconds; `cards`: gigabytes in both slots, 0 for none; `clips`:
         AVCHD clips on the first; `fill`: how many times faster than a real one a recording fills its card; `head`:
-        whether a camera head is connected; `oddities`: see oddities.py."""
+        whether a camera head is connected; `rtsp_port`: 0 lets the system choose; `rtsp_seconds`: how long an RTSP
+        session lives without a sign of its client; `looped` and `small_4k`: see `Media`; `oddities`: see
+        oddities.py."""
         self.oddities = chosen(oddities, ODDITIES)
         name = name or f"UMR20 {seed}"
         users = [User(user, password, Level.ADMIN)]
@@ -176,15 +205,37 @@ class PovcamSimulator(SimulatedDevice):
         self._reboot_seconds, self._work_seconds = reboot_seconds, work_seconds
         self._clear_port = port
         self._next: Address | None = None
-        self._transmission = Transmission(
+        self._media = Media(
             self.settings,
             streams,
             name=self.settings.basic.cam_title,
             seed=seed,
             started=self.started,
+            address=self._listening,
+            looped=looped,
+            small_4k=small_4k,
+            channels=1 if "mono-sound" in self.oddities else 2,
+        )
+        self._media.apply()
+        self._transmission = Transmission(
+            self.settings,
+            self._media,
+            seed=seed,
             uid_seconds=uid_seconds,
             max_uids=max_uids,
             address=self._listening,
+            au_header=au_header(self.oddities, "bare"),
+        )
+        self._rtsp = Rtsp(
+            self.settings,
+            self._media,
+            available=lambda stream: self._transmission.available("h264" if stream == 1 else "h264_2"),
+            violation=self.violation,
+            timeout=rtsp_seconds,
+            oddities=self.oddities,
+        )
+        self._rtsp_server = rtsp.RtspServer(
+            host, rtsp_port, self._handle_rtsp, self._rtsp.data, lambda peer, sentence: self._malformed(peer, sentence)
         )
         self._head = Head(present=head)
         self._clips = Clips(self.settings, self.cards, seed=seed)
@@ -194,9 +245,10 @@ class PovcamSimulator(SimulatedDevice):
             self.log,
             occupied=lambda: self.cards.occupation() is not None,
             address=self._listening,
-            changed=self._transmission.apply,
+            changed=self._apply_settings,
             reboot=lambda: self.reboot(reboot_seconds),
             move=self._move,
+            move_rtsp=self._move_rtsp,
         )
         certificates = Certificates(
             self.settings, self.clock, self.log, work_seconds=work_seconds, serve=self._serve_securely
@@ -218,14 +270,27 @@ class PovcamSimulator(SimulatedDevice):
     @property
     def encoding(self) -> list[int]:
         """The streams that are being encoded now."""
-        return self._transmission.encoding
+        return [number for number, source in self._media.video.items() if source.encoding]
+
+    @property
+    def sounding(self) -> bool:
+        """Whether anybody is sent sound."""
+        return self._media.sound.running
+
+    @property
+    def rtsp_url(self) -> str:
+        """The URL of the first stream; of the second it ends with 2."""
+        return f"rtsp://{self._rtsp_server.host}:{self._rtsp_server.port}/mediainput/h264/stream_1"
 
     def sessions(self) -> Iterable[dict[str, Any]]:
         return self._transmission.sessions()
 
     def state(self) -> dict[str, Any]:
-        """The mode, the head's optics, what the recorder is busy with, and its settings, secrets included."""
+        """The mode, the head's optics, what the recorder is busy with, its RTSP sessions, and its settings, secrets
+        included."""
         return {
+            "rtsp": {"url": self.rtsp_url, "sessions": list(self._rtsp.sessions())},
+            "encoding": self.encoding,
             "mode": self.mode,
             "head": self._head.state(),
             "busy": self.cards.occupation(),
@@ -269,11 +334,67 @@ class PovcamSimulator(SimulatedDevice):
             answer = Response(declined.status, declined.body)
         return unlike(self.oddities, command.path, answer)
 
+    # RTSP
+
+    async def _handle_rtsp(self, request: Request, connection: rtsp.Connection) -> rtsp.Answer:
+        """As `_handle` does for CGI: disturb, admit, answer, remember."""
+        arrived = time.time()
+        who = "-"
+        fault = self._next_fault(request)
+        disturbed = await self._disturbed(fault) if fault else None
+        answer: rtsp.Answer
+        if disturbed is None:
+            answer, who = await self._answer_rtsp(request, connection)
+        elif isinstance(disturbed, Response):
+            answer = rtsp.Reply(disturbed.status)
+        else:
+            assert not isinstance(disturbed, Stream)
+            answer = disturbed
+        if fault is not None and fault.kind == "half" and isinstance(answer, rtsp.Reply):
+            answer = dataclasses.replace(answer, broken_off=True)
+        status = answer.status if isinstance(answer, rtsp.Reply) else 0
+        self._requests.append(Asked(arrived, request.method, request.target, status, who, request.peer))
+        return answer
+
+    async def _answer_rtsp(self, request: Request, connection: rtsp.Connection) -> tuple[rtsp.Reply, str]:
+        who = "-"
+        if self.user_auth:
+            admitted = self._admit(request, Level.LIVE)
+            if isinstance(admitted, Response):
+                return rtsp.Reply(admitted.status, admitted.headers), who
+            who = admitted.name
+        try:
+            return await self._rtsp.answer(request, connection), who
+        except Refused as refused:
+            self.violation(refused.kind, str(refused), request)
+            return rtsp.Reply(refused.status), who
+        except Declined as declined:
+            self.note(declined.kind, str(declined), request)
+            return rtsp.Reply(declined.status), who
+
     # Restarts
+
+    async def start(self) -> None:
+        await super().start()
+        self.settings.rtsp_port = str(self._rtsp_server.port)
+
+    async def listen(self) -> None:
+        self._rtsp_server.host = self.host
+        await self._rtsp_server.start()
+        try:
+            await super().listen()
+        except OSError:
+            await self._rtsp_server.stop()
+            raise
+
+    async def hang_up(self) -> None:
+        await self._rtsp_server.stop()
+        await super().hang_up()
 
     def forget(self) -> None:
         self.cards.restart()
         self._transmission.restart()
+        self._rtsp.lose_sessions()
         self._head.restart()
         self.mode = "imaging"
 
@@ -285,6 +406,15 @@ class PovcamSimulator(SimulatedDevice):
         self.certificate = self._next.certificate
         self._server.tls = self.certificate.context if self.certificate else None
         self._next = None
+
+    def _apply_settings(self) -> None:
+        self._media.apply()
+        self._transmission.apply()
+        self._rtsp.apply()
+
+    async def _move_rtsp(self, port: int) -> None:
+        with contextlib.suppress(OSError):
+            await self._rtsp_server.move(port)
 
     def _listening(self) -> tuple[str, int]:
         return self.host, self.port
@@ -331,10 +461,21 @@ class PovcamSimulator(SimulatedDevice):
         match fault.kind:
             case "lose-uids":
                 self._transmission.lose_uids()
+            case "lose-sessions":
+                self._rtsp.lose_sessions()
             case "stop-frames":
-                self._transmission.silence(time.monotonic() + fault.seconds if fault.seconds else float("inf"))
+                self._media.silence(fault.seconds)
+            case "stop-sound":
+                self._media.silence_sound(fault.seconds)
             case "lose-packets":
-                self._transmission.lose_packets(fault.every)
+                self._media.lose(fault.every)
+            case "late-packets":
+                self._media.delay(fault.every, fault.number)
+            case "cut-frames":
+                self._media.cut(self._cut_off)
+            case "resize":
+                self.settings.h264[max(fault.number, 1)].h264_resolution = fault.mode
+                self._apply_settings()
             case "mode":
                 self.mode = fault.mode
             case "card":
@@ -354,17 +495,21 @@ class PovcamSimulator(SimulatedDevice):
             case "factory-reset":
                 self._reset()
             case "clear":
-                self._transmission.silence(0.0)
-                self._transmission.lose_packets(0)
+                self._media.resume()
                 self._clips.faults.pause, self._clips.faults.cuts, self._clips.failing_transfers = 0.0, 0, 0
                 self.mode = "imaging"
 
     def _reset(self) -> None:
         fresh = factory_settings(*self._factory)
         fresh.network.IP_addr, fresh.https = self.settings.network.IP_addr, self.settings.https
+        fresh.rtsp_port = self.settings.rtsp_port
         self.settings.become(fresh)
-        self._transmission.apply()
+        self._apply_settings()
         self.log.add(102, "Factory settings")
+
+    def _cut_off(self, stream: int) -> None:
+        self._rtsp.cut(stream)
+        self._transmission.lose_stream(stream)
 
     def _card_fault(self, slot: str, fault: Fault) -> None:
         match fault.mode:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from simulators.checking import Command, choice
 from simulators.http import Answer, Request, Response
 from simulators.povcam.answers import Declined
+from simulators.povcam.media import AuHeader
 
 ODDITIES: Mapping[str, str] = {
     "html": "answers stand between <HTML> and </HTML>, after an empty line",
@@ -18,9 +19,20 @@ ODDITIES: Mapping[str, str] = {
     "one-slot": "get_state tells nothing of a second slot, nor pre_rec",
     "sibling-names": "getuid and getinfo tell aInInterval for aInterval, OFF for off, and an empty Maxfps",
     "utf8-yen": "the fields of the log are separated by a yen sign in UTF-8",
+    "full-au-header": "sound has the four bytes of RFC 3640 in front of it, by CGI as by RTSP",
+    "bare-au-header": "sound has an AU header of two bytes in front of it, by RTSP as by CGI",
+    "no-au-header": "sound has no AU header in front of it",
+    "mono-sound": "sound has one channel, as the capability tells, whatever the session description says",
+    "rtptime-dots": "the RTP-Info of PLAY has rtptime=..., as the document prints it",
 }
+AU_HEADERS: Mapping[str, AuHeader] = {"full-au-header": "rfc3640", "bare-au-header": "bare", "no-au-header": "none"}
 SHORT_MODES = {"h264": "h.264", "h264_2": "h.264_2"}
 RANDOM_NUMBER = "4f2a90c1d7e3b586"
+
+
+def au_header(oddities: frozenset[str], usual: AuHeader) -> AuHeader:
+    """What stands in front of each unit of sound in a packet."""
+    return next((header for name, header in AU_HEADERS.items() if name in oddities), usual)
 
 
 def widened(oddities: frozenset[str], command: Command) -> Command:

@@ -81,7 +81,7 @@ class Audio:
     audio_bitrate: str = "128"
     audio_alc: str = "0"
     plugin_power: str = "0"
-    audio_transmit: str = "0"
+    audio_transmit: str = "1"
     equalizer: str = "off"
     audio_lv_auto: str = "1"
     mic_select: str = "external"

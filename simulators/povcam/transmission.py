@@ -8,28 +8,35 @@ import random
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import Any
 
 from PIL import Image
 
 from simulators.checking import Refused
 from simulators.http import Answer, Request, Response, Stream
+from simulators.multipart import Passage, part
 from simulators.povcam import replies
 from simulators.povcam.answers import OK, Action, Declined, Values, script, told
-from simulators.povcam.settings import H264, Settings
-from simulators.rtp import MTU
-from simulators.video import Receiver, Stills, VideoFormat, VideoSource
+from simulators.povcam.media import AuHeader, Kind, Media, Track, UdpWay, group
+from simulators.povcam.settings import Settings
 
 BOUNDARY = "--myboundary"
 # What keep_alive's `mode` and the `stream` are for the vcodec a UID was asked for.
 KEEP_ALIVE_MODE = {"h264": "h.264", "h264_2": "h.264_2", "jpeg": "jpeg"}
 STREAM_OF = {"h264": 1, "h264_2": 2}
-HEIGHTS = {"640": 360, "1280": 720, "1920": 1080, "3840": 2160}
-IP_AND_UDP = 28  # bytes of a packet that are not RTP
 
 
 @dataclass
+class Sending:
+    """What a UID is sent by RTP."""
+
+    track: Track
+    asked: int
+    """The port that was asked for."""
+    shared: bool
+
+
+@dataclass(eq=False)
 class Session:
     """One UID."""
 
@@ -39,9 +46,9 @@ class Session:
     begun: float
     heard: float
     expiry: asyncio.TimerHandle
-    receiver: Receiver | None = None
+    sending: dict[Kind, Sending] = field(default_factory=dict)
     audio: asyncio.Event | None = None
-    """Set when the audio being sent ends; None while none is."""
+    """Set when the audio being sent by HTTP ends; None while none is."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -49,16 +56,16 @@ class Transmission:
     def __init__(
         self,
         settings: Settings,
-        streams: dict[int, VideoFormat],
+        media: Media,
         *,
-        name: str,
         seed: int,
-        started: float,
         uid_seconds: float,
         max_uids: int,
         address: Callable[[], tuple[str, int]],
+        au_header: AuHeader,
     ) -> None:
         self._settings = settings
+        self._media = media
         self._seed = seed
         self._uid_seconds = uid_seconds
         self._max_uids = max_uids
@@ -67,11 +74,7 @@ class Transmission:
         self._next_uid = random.Random(seed).randrange(100, 900)
         self._given: set[int] = set()
         self._jpeg_started = False
-        self._sources = {
-            number: VideoSource(video, seed=seed, name=name, started=started) for number, video in streams.items()
-        }
-        self._groups: dict[int, Receiver] = {}
-        self._stills = Stills(640, 360, seed=seed, name=name, started=started)
+        self._au_header = au_header
         self.actions: dict[str, Action] = {
             "getuid": self._getuid,
             "getinfo": self._getinfo,
@@ -87,60 +90,59 @@ class Transmission:
 
     # What the device asks of it
 
-    @property
-    def encoding(self) -> list[int]:
-        """The streams that are being encoded now."""
-        return [number for number, source in self._sources.items() if source.encoding]
-
     def sessions(self) -> Iterable[dict[str, Any]]:
         now = time.monotonic()
         for session in list(self._sessions.values()):
-            receiver = session.receiver
+            way = session.sending["video"].track.way if "video" in session.sending else None
             yield {
                 "uid": session.uid,
                 "vcodec": session.vcodec,
                 "peer": session.peer,
                 "age": round(now - session.begun, 3),
                 "silent": round(now - session.heard, 3),
-                "streaming": {"host": receiver.host, "port": receiver.port} if receiver else None,
-                "audio": session.audio is not None,
+                "streaming": {"host": way.host, "port": way.port} if way else None,
+                "audio": session.audio is not None or "sound" in session.sending,
             }
 
     def lose_uids(self) -> None:
         for uid in list(self._sessions):
             self._end(uid)
 
+    def lose_stream(self, number: int) -> None:
+        """Forget the UIDs of one stream."""
+        for session in list(self._sessions.values()):
+            if STREAM_OF.get(session.vcodec) == number:
+                self._end(session.uid)
+
     def restart(self) -> None:
         """Forget what a restart forgets."""
         self.lose_uids()
         self._jpeg_started = False
 
-    def silence(self, until: float) -> None:
-        for source in self._sources.values():
-            source.silent_until = until
-
-    def lose_packets(self, every: int) -> None:
-        for source in self._sources.values():
-            source.lose_every = every
-
     def apply(self) -> None:
-        """Let changed settings take effect: formats and titles at once, and what is no longer sent ends."""
-        for number, source in self._sources.items():
-            source.name = self._settings.basic.cam_title  # shown from the next start of the encoder on
-            source.change(_format(self._settings.h264[number], source.format))
+        """End what is no longer sent, or sent another way."""
         for session in list(self._sessions.values()):
-            if not self._available(session.vcodec) or self._moved(session):
+            if not self.available(session.vcodec) or self._moved(session):
                 self._end(session.uid)
+            elif not self._sends_sound():
+                self._stop_audio(session)
 
     def _moved(self, session: Session) -> bool:
-        """Whether the settings now send a stream elsewhere: by multicast instead of unicast, or to another group."""
-        if session.receiver is None:
-            return False
-        number = STREAM_OF[session.vcodec]
+        """Whether the settings now send something elsewhere than it goes."""
+        number = STREAM_OF.get(session.vcodec, 1)
+        return any(
+            (sending.track.way.host, sending.track.way.port) != self._target(number, kind, session.peer, sending.asked)
+            for kind, sending in session.sending.items()
+        )
+
+    def _target(self, number: int, kind: Kind, peer: str, asked: int) -> tuple[str, int]:
+        """Where a stream goes: to the group, to the ports that are set, or where the client asked for it."""
         h264 = self._settings.h264[number]
-        if session.receiver is self._groups.get(number):
-            return (h264.h264_unimulti, *_group(h264)) != ("multi", session.receiver.host, session.receiver.port)
-        return h264.h264_unimulti == "multi"
+        if h264.h264_unimulti == "multi":
+            return group(h264, kind)
+        if h264.h264_unimulti == "uni_manual":
+            return peer, int(h264.unicast_port if kind == "video" else h264.unicast_audio_port)
+        return peer, asked
 
     # UIDs
 
@@ -167,23 +169,40 @@ class Transmission:
         session.expiry.cancel()
         session.ended.set()
         self._stop_audio(session)
-        self._stop_sending(session)
+        self._stop_sending(session, "video")
 
     def _stop_audio(self, session: Session) -> None:
         if session.audio is not None:
             session.audio.set()
             session.audio = None
+        self._stop_sending(session, "sound")
 
-    def _stop_sending(self, session: Session) -> None:
-        receiver, session.receiver = session.receiver, None
-        if receiver is None:
+    def _stop_sending(self, session: Session, kind: Kind) -> None:
+        sending = session.sending.pop(kind, None)
+        if sending is None:
             return
         number = STREAM_OF[session.vcodec]
-        if receiver is self._groups.get(number):
-            if any(other.receiver is receiver for other in self._sessions.values()):
-                return
-            del self._groups[number]
-        self._sources[number].remove(receiver)
+        if sending.shared:
+            self._media.leave(number, kind, session)
+        else:
+            self._media.close(number, sending.track)
+
+    def _send(self, session: Session, kind: Kind, asked: int) -> None:
+        """Send by RTP; what goes there already goes on."""
+        number = STREAM_OF[session.vcodec]
+        target = self._target(number, kind, session.peer, asked)
+        sending = session.sending.get(kind)
+        if sending is not None and (sending.track.way.host, sending.track.way.port) == target:
+            sending.asked = asked
+            return
+        self._stop_sending(session, kind)
+        shared = self._settings.h264[number].h264_unimulti == "multi"
+        if shared:
+            track = self._media.join(number, kind, session, self._au_header)
+        else:
+            track = self._media.track(kind, UdpWay(*target, self._address()[0]), self._au_header)
+        session.sending[kind] = Sending(track, asked, shared)
+        self._media.start(number, track)
 
     def _session(self, values: Values, status: int = 403) -> Session:
         uid = int(values["UID"])
@@ -196,7 +215,7 @@ class Transmission:
 
     # 2.1 to 2.3
 
-    def _available(self, vcodec: str) -> bool:
+    def available(self, vcodec: str) -> bool:
         if vcodec == "jpeg":
             return self._settings.jpeg.jpeg_transmit1 == "1"
         if vcodec == "h264_2" and self._settings.priority_mode.startswith("rec_pb"):
@@ -205,7 +224,7 @@ class Transmission:
 
     async def _getuid(self, values: Values, request: Request) -> Answer:
         vcodec = values["vcodec"]
-        if not self._available(vcodec):
+        if not self.available(vcodec):
             return Response(204)
         if len(self._sessions) >= self._max_uids:
             raise Declined("access_limit", f"All {self._max_uids} UIDs are in use.", 200, b"Access Limit\r\n")
@@ -238,13 +257,15 @@ class Transmission:
         return Stream(_mixed(), self._pictures(float(values.get("framerate", "5")), asyncio.Event()))
 
     async def _pictures(self, rate: float, ended: asyncio.Event) -> AsyncGenerator[bytes, None]:
+        passage = Passage(self._media.tampering)
         due = time.monotonic()
         while not ended.is_set():
             picture = await self._picture()
-            head = f"{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
-            yield head.encode() + picture + b"\r\n"
-            due = max(due + 1 / rate, time.monotonic() - 1)
-            await asyncio.sleep(due - time.monotonic())
+            headers = ("Content-Type: image/jpeg", f"Content-Length: {len(picture)}")
+            yield passage.of(part(BOUNDARY, headers, picture))
+            if passage.ended:
+                return
+            due = await self._media.flow.next(due, 1 / rate)
 
     async def _view(self, values: Values, request: Request) -> Answer:
         if values["action"] != "snapshot":
@@ -258,7 +279,9 @@ class Transmission:
         return Response(200, await self._picture(), "image/jpeg")
 
     async def _picture(self) -> bytes:
-        return await self._stills.latest() if self._available("jpeg") else _black()
+        if not self.available("jpeg"):
+            return _black()
+        return await self._media.stills[self._settings.jpeg.jpeg_quality].latest()
 
     # 2.7 H.264 and audio
 
@@ -270,51 +293,50 @@ class Transmission:
         session = self._session(values)
         if STREAM_OF.get(session.vcodec) != number:
             raise Refused("uid", f"UID {session.uid} was asked for {session.vcodec}, not for stream {number}.", 403)
-        receiver = session.receiver
-        port = 0 if multicast else int(values["my_port"])
+        port = int(values.get("my_port", 0))
         if values["connect"] == "stop":
-            if receiver is not None and not multicast and receiver.port != port:
-                raise Refused("uid", f"UID {session.uid} streams to port {receiver.port}, not {port}.", 403)
+            self._check_port(session, "video", port)
             self._end(session.uid)
             return OK
         self._heard(session)
-        if receiver is None or (not multicast and receiver.port != port):
-            self._stop_sending(session)
-            session.receiver = self._group(number) if multicast else self._unicast(number, request.peer, port)
+        self._send(session, "video", port)
         return OK
 
-    def _unicast(self, number: int, host: str, port: int) -> Receiver:
-        receiver = Receiver(host, port, self._address()[0], mtu=self._mtu())
-        self._sources[number].add(receiver)
-        return receiver
-
-    def _group(self, number: int) -> Receiver:
-        """The multicast group of a stream, which all who asked for it share."""
-        if number not in self._groups:
-            h264 = self._settings.h264[number]
-            host, port = _group(h264)
-            receiver = Receiver(host, port, self._address()[0], mtu=self._mtu(), ttl=int(h264.multicast_ttl))
-            self._groups[number] = receiver
-            self._sources[number].add(receiver)
-        return self._groups[number]
-
-    def _mtu(self) -> int:
-        return min(MTU, int(self._settings.network.rtp_packet_max) - IP_AND_UDP)
+    def _check_port(self, session: Session, kind: Kind, port: int) -> None:
+        """What is stopped needs the port it was started with."""
+        sending = session.sending.get(kind)
+        if sending is not None and not sending.shared and sending.asked != port:
+            raise Refused("uid", f"UID {session.uid} streams to port {sending.asked}, not {port}.", 403)
 
     async def _audio(self, values: Values, request: Request) -> Answer:
-        """Started and stopped like the real one, without a sound."""
-        if values["protocol"] == "rtp" and "my_port" not in values:
-            raise Refused("missing_parameter", "By RTP, /cgi-bin/audio needs my_port.")
         session = self._session(values)
+        number = STREAM_OF.get(session.vcodec)
+        if number is None:
+            raise Refused("uid", f"UID {session.uid} was asked for {session.vcodec}, which is without sound.", 403)
+        by_rtp = values["protocol"] == "rtp"
+        multicast = self._settings.h264[number].h264_unimulti == "multi"
+        if by_rtp and not multicast and "my_port" not in values:
+            raise Refused("missing_parameter", "By RTP, /cgi-bin/audio needs my_port.")
+        port = int(values.get("my_port", 0))
         if values["connect"] == "stop":
+            if by_rtp:
+                self._check_port(session, "sound", port)
             self._stop_audio(session)
             return OK
-        if self._settings.audio.audio == "off":
-            raise Declined("audio_off", "The audio input is off.")
+        if not self._sends_sound():
+            raise Declined("audio_off", "The audio input or its transmission is off.")
         self._heard(session)
-        self._stop_audio(session)
+        if by_rtp:
+            self._send(session, "sound", port)
+            return OK
+        if session.audio is not None:
+            session.audio.set()
         session.audio = asyncio.Event()
-        return Stream("audio/aac", _silence(session.audio)) if values["protocol"] == "http" else OK
+        return Stream("audio/aac", self._media.sound.framed(session.audio))
+
+    def _sends_sound(self) -> bool:
+        audio = self._settings.audio
+        return (audio.audio, audio.audio_transmit) == ("in", "1")
 
     async def _keep_alive(self, values: Values, request: Request) -> Answer:
         mode, protocol = values["mode"], values["protocol"]
@@ -330,21 +352,6 @@ class Transmission:
             raise Refused("uid", f"UID {session.uid} was asked for {session.vcodec}; mode={mode} is another.", 403)
         self._heard(session)
         return OK
-
-
-async def _silence(ended: asyncio.Event) -> AsyncGenerator[bytes, None]:
-    await ended.wait()
-    yield b""
-
-
-def _group(h264: H264) -> tuple[str, int]:
-    return h264.multicast_addr, int(h264.multicast_port)
-
-
-def _format(h264: H264, now: VideoFormat) -> VideoFormat:
-    width = int(h264.h264_resolution)
-    height = now.height if width == now.width else HEIGHTS[h264.h264_resolution]
-    return VideoFormat(width, height, Fraction(h264.framerate), int(h264.h264_bandwidth))
 
 
 def _mixed() -> str:
