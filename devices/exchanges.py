@@ -128,8 +128,11 @@ def without_secrets(command: Command, text: str, secrets: Iterable[str]) -> str:
         if isinstance(field, FoundField):
             for pattern in field.patterns:
                 text = re.sub(pattern, _first_group_hidden, text, flags=re.IGNORECASE)
-    text = _HEADER.sub(rf"\1: {HIDDEN}", text)
-    text = _LOGIN_WORDS.sub(rf"\1 {HIDDEN}", text)
+    plain = text.casefold()  # hardly any answer has these: to look for the words first is much cheaper
+    if "authorization" in plain or "cookie" in plain:
+        text = _HEADER.sub(rf"\1: {HIDDEN}", text)
+    if "basic" in plain or "bearer" in plain or "digest" in plain:
+        text = _LOGIN_WORDS.sub(rf"\1 {HIDDEN}", text)
     return without_literals(_without_named(text, _secret_items(fields)), secrets)
 
 

@@ -51,21 +51,23 @@ _CLOCK = """
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) * 1000 + tonumber(clock[2]) / 1000
 """
-# KEYS: turn, pause, challenge, refused at this address, lanes… ARGV: token, milliseconds the turn may last,
-# milliseconds the challenge is kept, milliseconds a refusal counts, refusals allowed at this address without and with a
-# challenge.
+# What is given comes as one JSON: each argument by itself costs the client as much as all of them so.
+# KEYS: turn, pause, challenge, refused at this address, lanes…
+# ARGV: JSON of token, turn_ms: how long the turn may last, challenge_ms: how long the challenge is kept, refusal_ms: how
+# long a refusal counts, allowed and allowed_known: refusals at this address without and with a challenge.
 # Answers {"in", challenge, count} | {"wait", milliseconds (0: somebody is in), 0} | {"paused", milliseconds, 0}.
 _ENTER = (
     _CLOCK
     + """
+local given = cjson.decode(ARGV[1])
 local paused = redis.call('PTTL', KEYS[2])
 if paused > 0 then return {'paused', paused, 0} end
 local challenge = redis.call('HGET', KEYS[3], 'challenge')
-redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now - ARGV[4])
-local over = redis.call('ZCARD', KEYS[4]) - tonumber(challenge and ARGV[6] or ARGV[5])
+redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now - given.refusal_ms)
+local over = redis.call('ZCARD', KEYS[4]) - (challenge and given.allowed_known or given.allowed)
 if over >= 0 then
   local last = tonumber(redis.call('ZRANGE', KEYS[4], over, over, 'WITHSCORES')[2])
-  return {'paused', math.ceil(last + ARGV[4] - now), 0}
+  return {'paused', math.ceil(last + given.refusal_ms - now), 0}
 end
 if redis.call('EXISTS', KEYS[1]) == 1 then return {'wait', 0, 0} end
 local wait = 0
@@ -74,9 +76,9 @@ for i = 5, #KEYS do
   if free - now > wait then wait = free - now end
 end
 if wait > 0 then return {'wait', math.ceil(wait), 0} end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+redis.call('SET', KEYS[1], given.token, 'PX', given.turn_ms)
 if not challenge then return {'in', '', 0} end
-redis.call('PEXPIRE', KEYS[3], ARGV[3])
+redis.call('PEXPIRE', KEYS[3], given.challenge_ms)
 return {'in', challenge, tonumber(redis.call('HGET', KEYS[3], 'count') or '0')}
 """
 )
@@ -86,42 +88,41 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('PEXPIRE', KEYS[1], ARG
 return 1
 """
 # KEYS: turn, pause, challenge, refused at this address, refusals of this log-in, ring of exchanges, lanes…
-# ARGV: token, refusals now, log-in accepted (0/1), challenge to keep ("" forgets it), its count, milliseconds it is
-# kept, refusals allowed, pause in seconds, seconds a refusal counts, length of the ring, seconds it is kept, gaps in
-# milliseconds…, exchanges…
+# ARGV: JSON of token, refused: refusals now, accepted: whether the log-in was, challenge to keep ("" forgets it), its
+# count, challenge_ms: how long it is kept, allowed: refusals, pause_s, refusal_s: how long one counts, ring: its
+# length, ring_s: how long it is kept, gaps: milliseconds of each lane; then exchanges…
 _LEAVE = (
     _CLOCK
     + """
-if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
-local at = 11
+local given = cjson.decode(ARGV[1])
+if redis.call('GET', KEYS[1]) == given.token then redis.call('DEL', KEYS[1]) end
 for i = 7, #KEYS do
-  at = at + 1
-  redis.call('SET', KEYS[i], string.format('%.3f', now + ARGV[at]), 'PX', ARGV[at])
+  local gap = given.gaps[i - 6]
+  redis.call('SET', KEYS[i], string.format('%.3f', now + gap), 'PX', gap)
 end
-if ARGV[4] == '' then
+if given.challenge == '' then
   redis.call('DEL', KEYS[3])
 else
-  redis.call('HSET', KEYS[3], 'challenge', ARGV[4], 'count', ARGV[5])
-  redis.call('PEXPIRE', KEYS[3], ARGV[6])
+  redis.call('HSET', KEYS[3], 'challenge', given.challenge, 'count', given.count)
+  redis.call('PEXPIRE', KEYS[3], given.challenge_ms)
 end
-if ARGV[3] == '1' then redis.call('DEL', KEYS[5]) end
-local refused = tonumber(ARGV[2])
-for i = 1, refused do
-  redis.call('ZADD', KEYS[4], now, ARGV[1] .. i)
-  redis.call('EXPIRE', KEYS[4], ARGV[9])
+if given.accepted then redis.call('DEL', KEYS[5]) end
+for i = 1, given.refused do
+  redis.call('ZADD', KEYS[4], now, given.token .. i)
+  redis.call('EXPIRE', KEYS[4], given.refusal_s)
 end
-if refused > 0 then
-  local count = redis.call('INCRBY', KEYS[5], refused)
-  redis.call('EXPIRE', KEYS[5], ARGV[8])
-  if count >= tonumber(ARGV[7]) then
-    redis.call('SET', KEYS[2], '1', 'EX', ARGV[8])
+if given.refused > 0 then
+  local count = redis.call('INCRBY', KEYS[5], given.refused)
+  redis.call('EXPIRE', KEYS[5], given.pause_s)
+  if count >= given.allowed then
+    redis.call('SET', KEYS[2], '1', 'EX', given.pause_s)
     redis.call('DEL', KEYS[5])
   end
 end
-if #ARGV > at then
-  for i = at + 1, #ARGV do redis.call('LPUSH', KEYS[6], ARGV[i]) end
-  redis.call('LTRIM', KEYS[6], 0, ARGV[10] - 1)
-  redis.call('EXPIRE', KEYS[6], ARGV[11])
+if #ARGV > 1 then
+  for i = 2, #ARGV do redis.call('LPUSH', KEYS[6], ARGV[i]) end
+  redis.call('LTRIM', KEYS[6], 0, given.ring - 1)
+  redis.call('EXPIRE', KEYS[6], given.ring_s)
 end
 return 1
 """
@@ -191,15 +192,15 @@ class Turn:
 
     def _looking(self) -> asyncio.Future[Any]:
         keys = [*self._common_keys(), *self._lane_keys()]
-        arguments = (
-            self.token,
-            int(TURN_SECONDS * 1000),
-            CHALLENGE_SECONDS * 1000,
-            ADDRESS_SECONDS * 1000,
-            ADDRESS_REFUSALS,
-            ADDRESS_REFUSALS_WHEN_KNOWN,
-        )
-        return run_script(_ENTER, keys, arguments)
+        given = {
+            "token": self.token,
+            "turn_ms": int(TURN_SECONDS * 1000),
+            "challenge_ms": CHALLENGE_SECONDS * 1000,
+            "refusal_ms": ADDRESS_SECONDS * 1000,
+            "allowed": ADDRESS_REFUSALS,
+            "allowed_known": ADDRESS_REFUSALS_WHEN_KNOWN,
+        }
+        return run_script(_ENTER, keys, (json.dumps(given),))
 
     async def _beat(self) -> None:
         """Keep the turn while its command runs. When Redis is away it ends, which nobody else can notice either."""
@@ -221,22 +222,21 @@ class Turn:
     def _leaving(self, login: Login) -> asyncio.Future[Any]:
         """On its way, whether somebody waits for it or not."""
         keys = [*self._common_keys(), self._key(f"refusals:{self.login}"), self.ring, *self._lane_keys()]
-        arguments = (
-            self.token,
-            login.refused,
-            int(login.accepted),
-            json.dumps(vars(login.challenge)) if login.challenge else "",
-            login.count,
-            CHALLENGE_SECONDS * 1000,
-            REFUSALS_ALLOWED,
-            PAUSE_SECONDS,
-            ADDRESS_SECONDS,
-            RING_LENGTH,
-            RING_SECONDS,
-            *self.lanes.values(),
-            *(login.said if self.ring else ()),
-        )
-        leaving = run_script(_LEAVE, keys, arguments)
+        given = {
+            "token": self.token,
+            "refused": login.refused,
+            "accepted": login.accepted,
+            "challenge": json.dumps(vars(login.challenge)) if login.challenge else "",
+            "count": login.count,
+            "challenge_ms": CHALLENGE_SECONDS * 1000,
+            "allowed": REFUSALS_ALLOWED,
+            "pause_s": PAUSE_SECONDS,
+            "refusal_s": ADDRESS_SECONDS,
+            "ring": RING_LENGTH,
+            "ring_s": RING_SECONDS,
+            "gaps": list(self.lanes.values()),
+        }
+        leaving = run_script(_LEAVE, keys, (json.dumps(given), *(login.said if self.ring else ())))
         leaving.add_done_callback(_note_failure)
         return leaving
 

@@ -10,6 +10,7 @@ import datetime
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 
@@ -28,9 +29,10 @@ class Field:
 
     def take(self, folded: Mapping[str, str]) -> Any:
         """This field out of the reply's items, whose names are folded; None when it is not among them."""
-        texts = (folded.get(fold(name)) for name in (self.name, *self.aliases))
-        text = next((text for text in texts if text is not None), None)
-        return None if text is None else self.read(text)
+        for name in (self.name, *self.aliases):
+            if (text := folded.get(fold(name))) is not None:
+                return self.read(text)
+        return None
 
 
 @dataclass(frozen=True)
@@ -279,6 +281,7 @@ class Nothing(Shape):
 _LINE = re.compile(r"\s*([\w.-]+(?: [\w.-]+)*)\s*=(.*)")
 
 
+@lru_cache(maxsize=4096)
 def fold(name: str) -> str:
     """Names are compared without regard to case and blanks: devices write them otherwise than their documents."""
     return name.replace(" ", "").lower()

@@ -1,5 +1,6 @@
 """The families of devices we speak to. Adding one: a folder with its document and its driver, and one line here."""
 
+from functools import cache
 from importlib import import_module
 
 from devices.errors import NotSupported
@@ -14,6 +15,7 @@ _DRIVERS = {
 }
 
 
+@cache
 def driver_class(family: str) -> type[Driver]:
     path = _DRIVERS.get(family)
     if path is None:

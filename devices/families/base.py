@@ -198,6 +198,8 @@ class Driver(ABC):
 
     def narrowed(self, command: Command) -> Command:
         """With the choices that fit the device's options; families add what the device says of itself."""
+        if not command.params:
+            return command
         return command.for_options({option.name: self.option(option.name) for option in self.options})
 
     async def ask(self, gateway: Gateway, command: Command, values: Values | None = None, **how: Any) -> Reply:

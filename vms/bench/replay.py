@@ -45,7 +45,7 @@ class Answers:
         if self._auth == "digest":
             if not self._digest_is_right(line, login.decode("latin-1"), nonce):
                 challenge = f'WWW-Authenticate: Digest realm="{REALM}", nonce="{nonce}", algorithm=MD5, qop="auth"'
-                return f"HTTP/1.1 401 Unauthorized\r\n{challenge}\r\nContent-Length: 0\r\n\r\n".encode()
+                return f"HTTP/1.1 401 Unauthorized\r\n{challenge}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
             login = self._basic
         return self._known.get((line, login))
 
