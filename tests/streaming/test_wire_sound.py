@@ -34,7 +34,7 @@ def decoded(units: list[AudioUnit]) -> list[av.AudioFrame]:
     decoder = av.CodecContext.create(CODECS[kind], "r")
     decoder.sample_rate, decoder.layout = units[0].track.rate, "mono"
     if kind.startswith("g726"):
-        decoder.bits_per_coded_sample = 4
+        decoder.options = {"bits_per_coded_sample": "4"}
     return [frame for unit in units for frame in decoder.decode(av.Packet(unit.data))]
 
 
