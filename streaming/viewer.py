@@ -62,7 +62,8 @@ class Viewer:
         self._on_stuck = on_stuck
         self._cursor = -1  # the number of the next picture; -1: begin at the newest key picture
         self._heard = -1  # the number of the next piece of sound; -1: begin with the pictures
-        self._begun_at = after  # on the timeline; it begins with a key picture later than this
+        self.after = after  # on the timeline: it begins with a key picture later than this
+        self._begun_at = 0.0  # on the timeline
         self._told: Status | None = None
         self._init: Init | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -161,7 +162,7 @@ class Viewer:
         """It has just come, or the ring has moved on past it, or the tracks are others now: on from a key picture."""
         pictures = self._relay.pictures
         newest = pictures.newest_key
-        if newest < 0 or (self._init is None and pictures.pieces[newest - pictures.first].start <= self._begun_at):
+        if newest < 0 or (self._init is None and pictures.pieces[newest - pictures.first].start <= self.after):
             return None
         missed = newest - self._cursor if self._cursor >= 0 else 0
         self._cursor = newest

@@ -102,6 +102,8 @@ class Watching:
                 continue
             if isinstance(item, Fragment):
                 self._shown_until = max(self._shown_until, item.start)
+                if self._coming is not None:
+                    self._coming.viewer.after = self._shown_until
             elif isinstance(item, Init) and not self._wanted.plays(item.track.kind):
                 self._convert()
                 continue
