@@ -15,7 +15,7 @@ from asgiref.sync import sync_to_async
 from accounts import audit
 from accounts.audit import By
 from accounts.problems import Problem, Unconfirmed
-from devices import history, polling, trust
+from devices import history, polling, returning, trust
 from devices.errors import NotSupported
 from devices.families import driver_for
 from devices.families.base import Capability, Switch, User
@@ -66,7 +66,7 @@ async def restart(by: By, device: Device, *, confirmed: bool) -> None:
 async def _restart(by: By, device: Device) -> None:
     await _audited(by, "restart device", device, driver_for(device).restart(Gateway(device)))
     await sync_to_async(history.happened)("device.restart", device, f"{device.name} was told to restart.")
-    await sync_to_async(polling.look_soon)(device)
+    await sync_to_async(returning.expect)(device)
 
 
 async def factory_reset(by: By, device: Device, *, confirmed: bool) -> None:
@@ -81,7 +81,7 @@ async def _factory_reset(by: By, device: Device) -> None:
     await _audited(by, "reset device", device, driver_for(device).factory_reset(Gateway(device)))
     text = f"{device.name} was told to go back to its factory settings."
     await sync_to_async(history.happened)("device.reset", device, text)
-    await sync_to_async(polling.look_soon)(device)
+    await sync_to_async(returning.expect)(device)
 
 
 # --- Users the device keeps -------------------------------------------------------------------------------------------

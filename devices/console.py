@@ -12,7 +12,7 @@ from asgiref.sync import sync_to_async
 from accounts import audit
 from accounts.audit import By, sounds_secret
 from accounts.problems import Problem, Unconfirmed
-from devices import cgi, events, polling, snapshots
+from devices import cgi, events, polling, returning, snapshots
 from devices.cgi import HIDDEN, Command, Kind, Values
 from devices.errors import DeviceError
 from devices.exchanges import without_secrets
@@ -72,6 +72,8 @@ async def _run(by: By, device: Device, driver: Driver, command: Command, params:
         await audit.arecord(by, "run command", device, result="failed", **detail, error=error.sentence)
         raise
     await audit.arecord(by, "run command", device, **detail, status=answer.status)
+    if driver.restarts(command, params):
+        await sync_to_async(returning.expect)(device)
     if command.kind in (Kind.WRITE, Kind.CONTROL):
         await sync_to_async(polling.look_soon)(device)
         await events.publish_soon("device.changed", device=device.pk)

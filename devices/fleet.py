@@ -47,6 +47,8 @@ _TOLD: dict[str, Any] = {
     "state": State.UNKNOWN,
     "certificate": "",
     "certificate_offered": "",
+    "away_since": None,
+    "back_by": None,
 }
 _HOST_NAME = re.compile(
     r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\.?"

@@ -53,7 +53,7 @@ class EventFilter(forms.Form):
         "states": ("device.state",),
         "problems": ("device.problem", "device.problem_over"),
         "recording": ("device.recording",),
-        "care": ("device.restart", "device.reset", "device.certificate_changed"),
+        "care": ("device.restart", "device.back", "device.not_back", "device.reset", "device.certificate_changed"),
     }
 
     text = forms.CharField(

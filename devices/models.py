@@ -96,6 +96,9 @@ class Device(models.Model):
     last_seen = models.DateTimeField(null=True, blank=True)
     last_error = models.TextField(blank=True)
     status: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(default=dict, blank=True)
+    # While it restarts: since when, and until when it is expected back; see devices.returning.
+    away_since = models.DateTimeField(null=True, blank=True)
+    back_by = models.DateTimeField(null=True, blank=True, db_index=True)
 
     objects = DeviceQuerySet.as_manager()
 

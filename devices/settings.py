@@ -16,7 +16,7 @@ from asgiref.sync import sync_to_async
 from accounts import audit
 from accounts.audit import By
 from accounts.problems import Problem, Unconfirmed
-from devices import events, fleet, polling, snapshots, trust
+from devices import events, polling, returning, snapshots, trust
 from devices.cgi import HIDDEN, Group, plan
 from devices.families import driver_for
 from devices.families.base import Driver, Written
@@ -98,7 +98,8 @@ async def _change(
             todo = plan(group, before, wanted, driver.narrowed)
         if not todo.requests:
             return Change(shown(group, before), {}, {}, {}, None)
-        danger = dangers(group, todo.changed)
+        target = {name: new for name, (_, new) in todo.changed.items()}
+        danger = " ".join(filter(None, (dangers(group, todo.changed), driver.unreachable_after(group, target))))
         if danger and not confirmed:
             raise Unconfirmed(danger, "do it")
         snapshot = await sync_to_async(snapshots.keep_before)(by, device, group, before, f"before {group.title}")
@@ -129,18 +130,6 @@ async def _change(
 def _changed(by: By, device: Device, group: Group, written: Written) -> None:
     pairs = {name: list(pair) for name, pair in shown_pairs(group, written.changed).items()}
     audit.record(by, "change settings", device, group=group.id, changed=pairs)
-    if written.moved:
-        fleet.follow(by, device, _address(device, group, written))
+    returning.follow(by, device, group, written)
     polling.look_soon(device)
     events.publish("device.settings", device=device.pk, group=group.id)
-
-
-def _address(device: Device, group: Group, written: Written) -> dict[str, Any]:
-    """Where the device is reached from now on, as our row has it. HTTPS has a port of its own."""
-    moved = {part: value for part, value in written.moved.items() if part in ("scheme", "host", "port")}
-    scheme = moved.get("scheme", device.scheme)
-    if "https_port" in group.moves and scheme == "https":
-        moved["port"] = written.values.get(group.moves["https_port"]) or 443
-    elif scheme != device.scheme:
-        moved.setdefault("port", 80)
-    return moved

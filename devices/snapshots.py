@@ -24,7 +24,7 @@ from accounts import audit
 from accounts.audit import By
 from accounts.problems import Problem, Unconfirmed
 from accounts.secrets import UnreadableSecret
-from devices import events, polling, trust
+from devices import events, polling, returning, trust
 from devices.cgi import Group, kept, why_not_kept
 from devices.errors import (
     CertificateChanged,
@@ -243,6 +243,7 @@ async def _restore(by: By, snapshot: Snapshot, confirmed: bool) -> Restored:
                 continue
             if written.changed:
                 done.changed[group.id] = shown_pairs(group, written.changed)
+            await sync_to_async(returning.follow)(by, device, group, written)
             if written.differing:
                 done.differing[group.id] = shown_pairs(group, written.differing)
         for group_id in wanted:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from celery import shared_task
 
-from devices import history, keeping, loop, polling, ptz, snapshots, uids
+from devices import history, keeping, loop, polling, ptz, returning, snapshots, uids
 from devices.models import Camera, Device, Snapshot
 
 
@@ -68,6 +68,12 @@ def stop_cameras() -> None:
     if overdue := ptz.overdue():
         cameras = list(Camera.objects.filter(pk__in=overdue).select_related("device"))
         loop.run(ptz.end_overdue(overdue, cameras), 50)
+
+
+@shared_task(name="devices.tasks.await_returns", time_limit=60)
+def await_returns() -> None:
+    """Tell which devices are back from a restart, and which should be. Run by beat, each 5 s."""
+    returning.judge()
 
 
 @shared_task(name="devices.tasks.forget_old")

@@ -174,6 +174,7 @@ CELERY_BEAT_SCHEDULE = {
     "forget": {"task": "devices.tasks.forget_old", "schedule": crontab(hour="3", minute="27")},
     "snapshots": {"task": "devices.tasks.snapshot_nightly", "schedule": crontab(hour="2", minute="40")},
     "stop-cameras": {"task": "devices.tasks.stop_cameras", "schedule": 1.0, "options": {"expires": 2}},
+    "await-returns": {"task": "devices.tasks.await_returns", "schedule": 5.0, "options": {"expires": 10}},
     "keep-uids": {"task": "devices.tasks.keep_uids_alive", "schedule": 5.0, "options": {"expires": 10}},
 }
 

@@ -117,6 +117,7 @@ class DeviceOut(Schema):
     firmware: str | None
     last_seen: datetime | None
     last_error: str
+    back_by: datetime | None = Field(description="It restarts, and is expected back until then; null when it does not.")
     capabilities: list[str]
     status: dict[str, Any] = Field(description="What the device last told; null is what it did not tell.")
 
@@ -126,7 +127,7 @@ def device_out(device: Device, memory: polling.Memory | None) -> dict[str, Any]:
     if memory is not None and memory.fleeting and "now" in status:
         status["now"] = {**status["now"], **memory.fleeting}
     same = ("name", "family", "scheme", "host", "port", "username", "options", "enabled", "simulated", "state")
-    told = ("model", "serial", "mac", "firmware", "last_error")
+    told = ("model", "serial", "mac", "firmware", "last_error", "back_by")
     return {
         **{name: getattr(device, name) for name in (*same, *told)},
         "id": device.pk,

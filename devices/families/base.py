@@ -210,6 +210,10 @@ class Driver(ABC):
         """The parameter by which this would change the user or password that we log in with; empty when none does."""
         return ""
 
+    def restarts(self, command: Command, values: Values) -> bool:
+        """Does the device restart after this?"""
+        return False
+
     # --- Settings -----------------------------------------------------------------------------------------------------
     @property
     def groups(self) -> tuple[Group, ...]:
@@ -222,6 +226,10 @@ class Driver(ABC):
                 return group
         known = ", ".join(group.id for group in self.groups) or "none"
         raise NotSupported(f"{self.device.name} has no settings {group_id}; it has {known}.")
+
+    def unreachable_after(self, group: Group, wanted: Values) -> str:
+        """What to know before a change after which nobody can tell where the device is; empty for any other."""
+        return ""
 
     async def read_group(self, gateway: Gateway, group: Group) -> dict[str, Any]:
         """The group's values as the device tells them now; None is what it does not tell."""

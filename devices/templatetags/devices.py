@@ -18,6 +18,8 @@ NOT_TOLD = "not told"
 @register.filter
 def doing(device: Device) -> str:
     """What the device is doing, in a word or two; empty when it does not tell, or cannot be asked."""
+    if device.back_by is not None:
+        return "restarting"
     if not device.enabled or device.state not in ("online", "degraded"):
         return ""
     now = device.status.get("now") or {}

@@ -38,6 +38,7 @@ def test_a_device_is_added_with_the_contracts_fields(admin: Api, redis_client: r
         "firmware": None,
         "last_seen": None,
         "last_error": "",
+        "back_by": None,
         "capabilities": ["clock", "live", "log", "ntp", "ptz", "recording", "restart", "settings", "storage"],
         "status": {},
     }

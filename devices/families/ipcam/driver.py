@@ -18,7 +18,7 @@ from devices.families.ipcam import groups
 from devices.families.ipcam.stamp import read_stamp
 from devices.families.ipcam.zones import minutes_east
 from devices.gateway import Gateway, Reply
-from devices.models import Camera
+from devices.models import Camera, Device
 from devices.options import WordOption
 
 PICTURE_LIMIT = 2 * 1024 * 1024  # 640 x 480 at its best is a tenth of it
@@ -95,6 +95,9 @@ class IpcamDriver(Driver):
             return "UserName"
         return ""
 
+    def restarts(self, command: Command, values: Values) -> bool:
+        return command.id in (cgi.RESTART.id, cgi.FACTORY_RESET.id) or values.get("ConfigReboot") == "Yes"
+
     # --- What it is and how it is -------------------------------------------------------------------------------------
     async def identify(self, gateway: Gateway) -> Identity:
         info = (await self.ask(gateway, cgi.QUERY_SYSTEM)).fields
@@ -159,6 +162,15 @@ class IpcamDriver(Driver):
         if group.id == groups.ACCESS.id and "AccessControlEnable" in written.changed:
             return await self._access_checked(gateway, written)
         return written
+
+    def unreachable_after(self, group: Group, wanted: Values) -> str:
+        way = {"4": "DHCP", "5": "PPPoE"}.get(str(wanted.get("IPAddressMode")))
+        if way is None or group.id != groups.NETWORK.id:
+            return ""
+        return (
+            f"From its next restart on it gets its address by {way}, and then nobody here knows it: the camera will be "
+            f"offline until its new address is entered. {_how_to_find(way, self.device)}"
+        )
 
     async def _moving(self, gateway: Gateway, group: Group, wanted: Values) -> Group:
         """A fixed address that changes: the camera restarts with it, and is then reached there."""
@@ -385,6 +397,16 @@ def _users(reply: Reply) -> list[User]:
         for row in reply.fields["rows"]
         if row["UserName"]
     ]
+
+
+def _how_to_find(way: str, device: Device) -> str:
+    mac = f" ({device.mac})" if device.mac else ""
+    if way == "DHCP":
+        return (
+            f"Best reserve one at the DHCP server for its MAC address{mac} first, restart the camera, then enter that "
+            "address under Edit."
+        )
+    return "After the restart look it up at the provider or with DDNS, and enter it under Edit."
 
 
 def _degrees(speed: float) -> int:

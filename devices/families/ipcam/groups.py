@@ -157,4 +157,5 @@ EMAIL = Group(
     settings=_settings(cgi.SET_EMAIL, helps={"EmailScheduleDay": _DAYS}),
 )
 
-GROUPS = (SYSTEM, DATETIME, ACCESS, IMAGE, NETWORK, WIRELESS, UPLOAD, EMAIL)
+# The network comes last: a snapshot that is brought back may send the camera to another address, and it restarts then.
+GROUPS = (SYSTEM, DATETIME, ACCESS, IMAGE, UPLOAD, EMAIL, WIRELESS, NETWORK)

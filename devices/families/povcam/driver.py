@@ -26,6 +26,7 @@ from devices.families.base import (
     RtpSession,
     Store,
     Stream,
+    Written,
 )
 from devices.families.povcam import clock, groups
 from devices.families.povcam import commands as cgi
@@ -104,6 +105,27 @@ class PovcamDriver(Driver):
 
     async def _fields(self, gateway: Gateway, command: Command) -> dict[str, Any]:
         return (await self.ask(gateway, command)).fields
+
+    def restarts(self, command: Command, values: Values) -> bool:
+        return command.id == cgi.INITIAL.id
+
+    def unreachable_after(self, group: Group, wanted: Values) -> str:
+        if group.id != groups.NETWORK.id or str(wanted.get("dhcp")) != "1":
+            return ""
+        mac = f" ({self.device.mac})" if self.device.mac else ""
+        return (
+            "With DHCP it gets an address that nobody here knows: the device will be offline until its new address is "
+            f"entered. Best reserve one at the DHCP server for its MAC address{mac} first, and enter it under Edit "
+            "afterwards."
+        )
+
+    async def write_group(self, gateway: Gateway, group: Group, wanted: Values, *, restoring: bool = False) -> Written:
+        """With DHCP the fixed address is not the one it goes to."""
+        if group.id == groups.NETWORK.id and "IP_addr" in wanted:
+            told = await self.read_group(gateway, group) if wanted.get("dhcp") is None else {}
+            if str(wanted.get("dhcp") or told.get("dhcp")) == "1":
+                group = replace(group, moves={"port": "port"})
+        return await super().write_group(gateway, group, wanted, restoring=restoring)
 
     def narrowed(self, command: Command) -> Command:
         """With what get_capability lists, and what the priority mode allows (1., "About the priority mode"; 8.1)."""
