@@ -10,8 +10,10 @@
     |                       header extension                        |
 
 `parse` gives one packet or raises Malformed. `Sequencer` puts packets back in order: it holds up to WINDOW packets
-while one is missing, then gives the missing one up. What comes after a gap is for the depacketizer to judge; it sees
-the gap in the sequence numbers.
+while one is missing, then gives the missing one up. Where packets come seldom (sound, a still picture) that would take
+long, so whoever reads the socket also asks for what is `overdue`, after it has read all that was there: a process that
+was held up must not take its own delay for the network's. What comes after a gap is for the depacketizer to judge; it
+sees the gap in the sequence numbers.
 
 Tolerated, because cameras do it: any SSRC, also zero or changing (never used to tell streams apart); extensions with
 profile 0; padding. A sender that starts over with other sequence numbers is followed from its second packet on.
@@ -31,6 +33,7 @@ _EXTENSION = struct.Struct("!HH")
 # A packet may come this many places late. Waiting costs nothing when a packet is really lost: its picture and the ones
 # after it are dropped up to the next key frame anyway.
 WINDOW = 8
+PATIENCE = 0.010  # seconds that a missing packet is awaited, when nothing else decides
 # Further ahead or behind than this is no disorder but another stream (RFC 3550, appendix A.1: MAX_DROPOUT).
 MAX_JUMP = 3000
 
@@ -91,9 +94,10 @@ class Sequencer:
         self.restarts = 0
         self._expected = -1  # none yet
         self._held: dict[int, Packet] = {}
+        self._waiting_since = 0.0  # when the first of those held came, by the clock of whoever reads the socket
         self._suspect = -1  # the number that would confirm that the sender has started over
 
-    def push(self, packet: Packet) -> Sequence[Packet]:
+    def push(self, packet: Packet, received: float = 0.0) -> Sequence[Packet]:
         sequence = packet.sequence
         if sequence == self._expected and not self._held:
             self._expected = (sequence + 1) & 0xFFFF
@@ -108,19 +112,37 @@ class Sequencer:
             return ()
         if ahead == 0 and self._held:
             self.reordered += 1
+        if not self._held:
+            self._waiting_since = received
         self._held[sequence] = packet
         if ahead and len(self._held) > WINDOW:
-            nearest = min((each - self._expected) & 0xFFFF for each in self._held)
-            self.lost += nearest
-            self._expected = (self._expected + nearest) & 0xFFFF
-        return self._run()
+            self._give_up()
+        return self._run(received)
 
-    def _run(self) -> list[Packet]:
+    def overdue(self, now: float) -> Sequence[Packet]:
+        """What was held for a missing packet too long; to be asked for when all that had come was pushed."""
+        if not self._held or now - self._waiting_since < PATIENCE:
+            return ()
+        run: list[Packet] = []
+        while self._held:
+            self._give_up()
+            run += self._run(now)
+        return run
+
+    def _give_up(self) -> None:
+        """Wait no longer for what is missing before the first packet held."""
+        nearest = min((each - self._expected) & 0xFFFF for each in self._held)
+        self.lost += nearest
+        self._expected = (self._expected + nearest) & 0xFFFF
+
+    def _run(self, received: float) -> list[Packet]:
         """The packets that follow each other without a gap."""
         run: list[Packet] = []
         while (packet := self._held.pop(self._expected, None)) is not None:
             run.append(packet)
             self._expected = (self._expected + 1) & 0xFFFF
+        if run:
+            self._waiting_since = received  # those still held wait for another packet
         return run
 
     def _perhaps_restarted(self, packet: Packet) -> Sequence[Packet]:

@@ -102,6 +102,66 @@ def test_no_more_packets_are_held_than_the_window():
     assert out == [1, *range(3, 3 + rtp.WINDOW + 1)]
 
 
+def push(sequencer: rtp.Sequencer, number: int, received: float) -> list[int]:
+    return [each.sequence for each in sequencer.push(rtp.parse(packet(number)), received)]
+
+
+def overdue(sequencer: rtp.Sequencer, now: float) -> list[int]:
+    return [each.sequence for each in sequencer.overdue(now)]
+
+
+def test_a_missing_packet_is_awaited_for_ten_milliseconds():
+    """Sound comes 50 times a second: eight packets would be a sixth of a second."""
+    sequencer = rtp.Sequencer()
+    assert push(sequencer, 1, 5.0) == [1]
+    assert overdue(sequencer, 6.0) == []
+    assert push(sequencer, 3, 5.02) == []
+    assert push(sequencer, 5, 5.022) == []
+    assert overdue(sequencer, 5.029) == []
+    assert overdue(sequencer, 5.0301) == [3, 5]
+    assert sequencer.lost == 2
+    assert push(sequencer, 6, 5.04) == [6]
+    assert push(sequencer, 2, 5.05) == []
+    assert sequencer.late == 1
+
+
+def test_each_missing_packet_has_its_own_ten_milliseconds():
+    sequencer = rtp.Sequencer()
+    for number, received in ((1, 5.0), (3, 5.0), (5, 5.0)):
+        push(sequencer, number, received)
+    assert push(sequencer, 2, 5.008) == [2, 3]
+    assert overdue(sequencer, 5.011) == []
+    assert overdue(sequencer, 5.019) == [5]
+
+
+def test_what_arrived_while_we_were_held_up_is_not_given_up():
+    sequencer = rtp.Sequencer()
+    assert push(sequencer, 1, 5.0) == [1]
+    assert push(sequencer, 3, 5.0) == []
+    # Half a second later all that had come meanwhile is read, and only then asked what is overdue.
+    assert push(sequencer, 4, 5.5) == []
+    assert push(sequencer, 2, 5.5) == [2, 3, 4]
+    assert overdue(sequencer, 5.5) == []
+    assert sequencer.lost == 0
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 40) | st.integers(0, 0xFFFF), st.floats(0, 0.02), st.booleans()), max_size=200)
+)
+def test_nothing_is_held_longer_than_that_whatever_comes(packets):
+    sequencer = rtp.Sequencer()
+    now = 0.0
+    for number, pause, ask in packets:
+        now += pause
+        push(sequencer, number, now)
+        if ask:
+            held = set(sequencer._held)
+            waited = now - sequencer._waiting_since
+            out = overdue(sequencer, now)
+            assert set(out) == (held if waited >= rtp.PATIENCE else set())
+        assert len(sequencer._held) <= rtp.WINDOW
+
+
 def test_a_packet_that_comes_twice_is_used_once():
     out, sequencer = order([1, 2, 2, 4, 4, 3, 3, 5])
     assert out == [1, 2, 3, 4, 5]
