@@ -26,10 +26,11 @@ _loops: dict[Key, Loop] = {}
 _encoding = threading.Lock()
 
 
-@dataclass(frozen=True)
+@dataclass
 class Loop:
     pictures: tuple[tuple[bytes, ...], ...]
     """The NAL units of each."""
+    at_hand: bool = True
 
     def frame(self, number: int) -> list[bytes]:
         return list(self.pictures[number % len(self.pictures)])

@@ -77,6 +77,7 @@ class Picture:
         self._still: Planes = self._split(background)
         self._planes: Planes = (self._still[0].copy(), self._still[1].copy(), self._still[2].copy())
         self._ball_at: tuple[int, int] | None = None
+        self._clock = ""
 
     def draw(self, number: int, when: datetime) -> Planes:
         """Paint frame `number` as seen at `when`. The planes belong to this picture: use them before the next call."""
@@ -127,9 +128,10 @@ class Picture:
         left, top, right, _ = self._clock_box
         cell = self.height // 12
         x = left + (right - left - cell * len(text)) // 2
-        for sign in text:
-            self._planes[0].paste(self._digits[sign], (x, top))
-            x += cell
+        for place, sign in enumerate(text):
+            if self._clock[place : place + 1] != sign:  # most signs stay as they are
+                self._planes[0].paste(self._digits[sign], (x + place * cell, top))
+        self._clock = text
 
     def _move_ball(self, number: int) -> None:
         size = self._ball[0].width

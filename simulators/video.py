@@ -39,10 +39,13 @@ class VideoFormat:
     height: int
     rate: Fraction
     kilobits: int
-    """The most per second; H.265 needs less and knows no limit."""
+    """The most per second; 0, and H.265 always, is a constant quality."""
 
 
 class Frames(Protocol):
+    at_hand: bool
+    """Whether a frame costs next to nothing, so that no thread is needed for it."""
+
     def frame(self, number: int) -> list[bytes]:
         """The NAL units of the frame of this number; numbers only grow."""
 
@@ -58,6 +61,8 @@ class Reordered(Protocol):
 
 class Drawn:
     """Pictures drawn and encoded as they are wanted."""
+
+    at_hand = False
 
     def __init__(self, codec: str, video: VideoFormat, *, seed: int, name: str, delimiters: bool = False) -> None:
         self._picture = Picture(video.width, video.height, seed=seed, name=name)
@@ -206,12 +211,16 @@ class VideoSource:
         pool = ThreadPoolExecutor(1, thread_name_prefix="encoder")
         try:
             frames = await loop.run_in_executor(pool, self._frames, self.format, self._seed, self.name)
+            reordered = frames if isinstance(frames, Reordered) else None
             number = self._next_number()
             while True:
                 due = self._started + number / rate
                 await asyncio.sleep(due - time.monotonic())
-                units = await loop.run_in_executor(pool, frames.frame, number)
-                shown = frames.shown if isinstance(frames, Reordered) else number
+                if frames.at_hand:
+                    units = frames.frame(number)
+                else:
+                    units = await loop.run_in_executor(pool, frames.frame, number)
+                shown = reordered.shown if reordered else number
                 await self._send(units, shown, time.time() - time.monotonic() + due)
                 number += 1
                 if time.monotonic() > self._started + number / rate + LATE:

@@ -53,6 +53,7 @@ Reports = Callable[[bytes, str], None]
 class Coded:
     """Pictures coded as section 15.3 says for each size and rate, drawn as they are wanted."""
 
+    at_hand = False
     shown = 0
 
     def __init__(self, video: VideoFormat, drawn: tuple[int, int], *, seed: int, name: str) -> None:
@@ -64,7 +65,8 @@ class Coded:
             width,
             height,
             video.rate,
-            video.kilobits,
+            # The small size needs less than any bit rate that can be set: constant quality is the cheapest there.
+            video.kilobits if width > SMALL[0] else 0,
             delimiters=True,
             cabac=huge or (video.width == 1920 and fast),
             b_pictures=2 if huge and video.rate >= 25 else 0,

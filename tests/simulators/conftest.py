@@ -70,6 +70,39 @@ def make_port():
 
 
 @pytest.fixture
+def make_port_at():
+    """UDP ports at an address: a free one, or the one so much higher than another's."""
+    ports: list[RtpPort] = []
+
+    def make(host: str, lowest: int, plus: int = 0, of: RtpPort | None = None) -> RtpPort:
+        opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        opened.setblocking(False)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        while True:
+            number = of.number + plus if of is not None else random.randrange(lowest, lowest + 8000, 2)
+            with contextlib.suppress(OSError):
+                opened.bind((host, number))
+                break
+        ports.append(RtpPort(opened))
+        return ports[-1]
+
+    yield make
+    for port in ports:
+        port.socket.close()
+
+
+@pytest.fixture
+def make_pair(make_port_at):
+    """Two UDP ports, one after the other: for packets and for reports."""
+
+    def make() -> tuple[RtpPort, RtpPort]:
+        first = make_port_at("127.0.0.1", 20_000)
+        return first, make_port_at("127.0.0.1", 0, plus=1, of=first)
+
+    return make
+
+
+@pytest.fixture
 def rtp_port(make_port) -> RtpPort:
     return make_port()
 
