@@ -155,7 +155,7 @@ class NewDevice(forms.Form):
             names.append(DEFAULT_SITE)
         known = families()
         self.fields["family"] = forms.ChoiceField(
-            label="Family", choices=[(family, Family(family).label) for family in known]
+            label="Family", choices=[("", "— let it tell —"), *((family, Family(family).label) for family in known)]
         )
         first = [name for name in names if name == DEFAULT_SITE]
         ordered = first + [name for name in names if name != DEFAULT_SITE]

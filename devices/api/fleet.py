@@ -49,8 +49,10 @@ class FoundOut(Schema):
 @router.post("devices/probe", response=FoundOut)
 @endpoint(Action.CONFIGURE)
 async def probe(request: HttpRequest, body: ProbeIn) -> dict[str, Any]:
-    """Which family answers there? Nothing is added. 409 when the log-in is refused, 422 when it is none we know, 504
-    when nothing answers."""
+    """Which family answers there? Nothing is added. Its home page is opened first, without the log-in; where that does
+    not tell, each family's identifying request is tried in turn. `family` spares the device both.
+
+    409 when the log-in is refused, 422 when it is none we know, 504 when nothing answers."""
     found = await probing.probe(request, body.dict())
     identity = found.identity
     return {

@@ -8,6 +8,7 @@ offer it, and asking anyway raises NotSupported. Drivers never touch the databas
 from __future__ import annotations
 
 import asyncio
+import re
 from abc import ABC, abstractmethod
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -180,6 +181,8 @@ class Driver(ABC):
     catalogue: ClassVar[tuple[Command, ...]]
     options: ClassVar[tuple[Option, ...]]
     capabilities: ClassVar[frozenset[Capability]] = frozenset()
+    # What the headers (a line each) or the text of its home page say when it is of this family, for `devices.probing`.
+    home_page: ClassVar[re.Pattern[str]]
     all_groups: ClassVar[tuple[Group, ...]] = ()
 
     def __init__(self, device: Device) -> None:

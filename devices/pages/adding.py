@@ -73,6 +73,7 @@ def _address(request: HttpRequest) -> dict[str, Any]:
         "port": int(port) if port else None,
         "username": sent.get("username", ""),
         "password": sent.get("password", ""),
+        "family": sent.get("family", ""),
     }
 
 

@@ -1,14 +1,16 @@
 """Many at once, tags and search, probing an address, and a removal that leaves nothing running."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
 
 from accounts.models import AuditEntry, Role
-from devices import ptz, uids
+from accounts.problems import Problem
+from devices import probing, ptz, uids
 from devices.models import Camera, Device, Event, Site, Tag
-from tests.devices.conftest import PASSWORD, USER, Api, Simulator, free_port
+from tests.devices.conftest import PASSWORD, USER, Api, Scripted, Simulator, free_port, http
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -132,6 +134,63 @@ def test_a_probe_tells_the_family(admin: Api, start_simulator: Callable[..., Sim
     status, found = admin("POST", "devices/probe", body)
     assert (status, found.get("family")) == (200, family), found
     assert found["cameras"]
+
+
+def probing_body(simulator: Simulator, **more: Any) -> dict[str, Any]:
+    return {"host": "127.0.0.1", "port": simulator.port, "username": USER, "password": "abc12345", **more}
+
+
+@pytest.mark.parametrize("family", ["povcam", "ipro", "ipcam", "hama"])
+def test_a_device_whose_family_is_said_is_asked_in_its_way_only(
+    admin: Api, start_simulator: Callable[..., Simulator], family: str
+) -> None:
+    simulator = start_simulator(family=family, password="abc12345")
+    assert admin("POST", "devices/probe", probing_body(simulator, family=family))[0] == 200
+    assert simulator.violations == []
+    assert "/" not in simulator.targets, "there was nothing to find out"
+
+
+@pytest.mark.parametrize("family", ["povcam", "ipcam", "hama"])
+def test_a_home_page_that_tells_the_family_spares_the_device_all_others(
+    admin: Api, start_simulator: Callable[..., Simulator], family: str
+) -> None:
+    simulator = start_simulator(family=family, password="abc12345")
+    assert admin("POST", "devices/probe", probing_body(simulator))[1]["family"] == family
+    assert simulator.violations == []
+
+
+def test_a_recorder_that_tells_nothing_is_asked_one_thing_too_much(
+    admin: Api, start_simulator: Callable[..., Simulator]
+) -> None:
+    simulator = start_simulator(family="ipro", password="abc12345")
+    assert admin("POST", "devices/probe", probing_body(simulator))[1]["family"] == "ipro"
+    assert len([each for each in simulator.violations if each["kind"] == "unknown_command"]) <= 1
+    assert len(simulator.violations) <= 1, simulator.violations
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "first"),
+    [
+        ("Server: GoAhead-Webs", "", "/camera-cgi/admin/param.cgi"),
+        ("server: Camera Web Server/1.0", "", "/isystem.cgi"),
+        ('WWW-Authenticate: Digest realm="Network disk recorder", nonce="a"', "", "/cgi-bin/as_getinfo.cgi"),
+        ("X: y", "<title>Network Disk Recorder WJ-NX400</title>", "/cgi-bin/as_getinfo.cgi"),
+        ("Location: http://192.0.2.66/", "", "/cgi-bin/getinfo"),
+    ],
+)
+async def test_what_the_home_page_says_decides_who_is_asked_first(
+    scripted: Scripted, head: str, body: str, first: str
+) -> None:
+    scripted.answers = [http(401 if "WWW" in head else 200, body, head), http(404)]
+    given = {"host": "127.0.0.1", "port": scripted.port, "username": "ADMIN", "password": "secret-of-it"}
+    with pytest.raises(Problem):
+        await probing.probe(None, given)
+    home, *others = scripted.requests
+    assert home.startswith(b"GET / HTTP/1.1\r\n")
+    assert b"authorization" not in home.lower(), "nothing secret goes to who is not known yet"
+    assert others[0].split()[1].decode().startswith(first)
+    assert all(b"secret-of-it" not in each for each in scripted.requests)
+    assert not any(b"192.0.2.66" in each for each in scripted.requests), "no redirect is followed"
 
 
 def test_a_probe_says_what_is_wrong(admin: Api, simulator: Simulator) -> None:

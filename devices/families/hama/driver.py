@@ -34,6 +34,7 @@ _DIRECTIONS = ("right", "upright", "up", "upleft", "left", "downleft", "down", "
 class HamaDriver(Driver):
     family: ClassVar[str] = "hama"
     catalogue: ClassVar[tuple[Command, ...]] = cgi.CATALOGUE
+    home_page: ClassVar[re.Pattern[str]] = re.compile(r"(?im)^server: goahead")
     all_groups: ClassVar[tuple[Group, ...]] = groups.GROUPS
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
         {Capability.SETTINGS, Capability.PTZ, Capability.SNAPSHOT}

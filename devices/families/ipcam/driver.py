@@ -52,6 +52,7 @@ _ADDRESS = ("IPAddress", "SubnetMask", "DefaultGateway")
 class IpcamDriver(Driver):
     family: ClassVar[str] = "ipcam"
     catalogue: ClassVar[tuple[Command, ...]] = cgi.CATALOGUE
+    home_page: ClassVar[re.Pattern[str]] = re.compile(r"(?im)^server: camera web server|^auther:")
     all_groups: ClassVar[tuple[Group, ...]] = groups.GROUPS
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
         {

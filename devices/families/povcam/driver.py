@@ -82,6 +82,7 @@ class PovcamDriver(Driver):
             Capability.RESTART,
         }
     )
+    home_page: ClassVar[re.Pattern[str]] = re.compile(r"(?i)\bAG-UMR|\bPOVCAM\b")
     all_groups: ClassVar[tuple[Group, ...]] = groups.GROUPS
     options: ClassVar[tuple[options.Option, ...]] = (
         *options.COMMON,
