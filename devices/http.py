@@ -30,7 +30,7 @@ import httpx
 from devices import transport
 from devices.cgi import Request
 from devices.errors import ClosedSilently, Interrupted, NoAnswer, NotSupported, WrongAnswer
-from devices.transport import DeviceTransport
+from devices.transport import Body, DeviceTransport
 
 CONNECT_SECONDS = 4.0
 FIRST_BYTE_SECONDS = 8.0
@@ -94,31 +94,13 @@ class OpenAnswer:
         """The body as it comes, without end if need be. Raises NoAnswer when it falls silent, Interrupted when the
         connection breaks; an orderly end ends it."""
         with _in_our_words(self._address):
-            async for piece in cast(httpx.AsyncByteStream, self._response.stream):
+            async for piece in _body(self._response):
                 yield piece
 
     @property
     def whole(self) -> bool:
         """Did all of the body come, as far as the device said how long it is? Known at its end."""
-        complete: Callable[[], bool] = self._response.extensions["complete"]
-        return complete()
-
-    async def read(self, limit: int) -> bytes:
-        """The body of a short answer."""
-        body = b"".join([piece async for piece in self.pieces()])
-        if self.headers.get("content-encoding", "").strip().lower() in ("gzip", "x-gzip", "deflate"):
-            return self._unpacked(body, limit)
-        return body
-
-    def _unpacked(self, body: bytes, limit: int) -> bytes:
-        unpacker = zlib.decompressobj(wbits=47)  # gzip or zlib, whichever it is
-        try:
-            unpacked = unpacker.decompress(body, limit)
-        except zlib.error as error:
-            raise WrongAnswer(f"{self._address} sent an answer that cannot be unpacked.") from error
-        if unpacker.unconsumed_tail:
-            raise WrongAnswer(f"{self._address} sends more than {limit // 1024} kB where a short answer belongs.")
-        return unpacked
+        return _body(self._response).complete
 
 
 async def exchange(
@@ -137,24 +119,32 @@ async def exchange(
     (unless `redirects_answer`: then it is an answer like others, and still nobody follows it).
     """
     try:
-        async with (
-            asyncio.timeout(seconds),
-            opened(
-                address,
-                request,
-                headers=headers,
-                idle_seconds=IDLE_SECONDS,
-                body_limit=limit,
-                redirects_answer=redirects_answer,
-                check_certificate=check_certificate,
-            ) as answer,
-        ):
-            body = await answer.read(limit)
-            return Answer(answer.status, answer.headers, body, answer.whole)
+        async with asyncio.timeout(seconds):
+            response = await _sent(address, request, headers, IDLE_SECONDS, limit, redirects_answer, check_certificate)
+            try:
+                body = _body(response)
+                with _in_our_words(address):
+                    text = await body.whole()
+            finally:
+                await response.aclose()
     except TimeoutError as error:
         raise NoAnswer(
             f"{address} did not answer within {seconds:.0f} s. Is it switched on, and not overloaded?"
         ) from error
+    if response.headers.get("content-encoding", "").strip().lower() in ("gzip", "x-gzip", "deflate"):
+        text = _unpacked(address, text, limit)
+    return Answer(response.status_code, response.headers, text, body.complete)
+
+
+def _unpacked(address: Address, body: bytes, limit: int) -> bytes:
+    unpacker = zlib.decompressobj(wbits=47)  # gzip or zlib, whichever it is
+    try:
+        unpacked = unpacker.decompress(body, limit)
+    except zlib.error as error:
+        raise WrongAnswer(f"{address} sent an answer that cannot be unpacked.") from error
+    if unpacker.unconsumed_tail:
+        raise WrongAnswer(f"{address} sends more than {limit // 1024} kB where a short answer belongs.")
+    return unpacked
 
 
 @contextlib.asynccontextmanager
@@ -164,11 +154,31 @@ async def opened(
     *,
     headers: Mapping[str, str] | None = None,
     idle_seconds: float = STREAM_IDLE_SECONDS,
-    body_limit: int | None = None,
     redirects_answer: bool = False,
     check_certificate: CertificateCheck | None = None,
 ) -> AsyncIterator[OpenAnswer]:
     """Send one request and hand over its answer as soon as its head is here; there is no limit in time for the rest."""
+    try:
+        async with asyncio.timeout(OPENING_SECONDS):
+            response = await _sent(address, request, headers, idle_seconds, None, redirects_answer, check_certificate)
+    except TimeoutError as error:
+        raise _fell_silent(address) from error
+    try:
+        yield OpenAnswer(address, response)
+    finally:
+        await response.aclose()
+
+
+async def _sent(
+    address: Address,
+    request: Request,
+    headers: Mapping[str, str] | None,
+    idle_seconds: float,
+    body_limit: int | None,
+    redirects_answer: bool,
+    check_certificate: CertificateCheck | None,
+) -> httpx.Response:
+    """The answer, of which the head is here. Whoever gets it closes it. Without a limit of its body it may last."""
     if address.scheme == "https" and address.tls == "pin" and check_certificate is None:
         raise ValueError("A pinned certificate needs somebody who compares it.")
     given = dict(headers or {})
@@ -194,18 +204,15 @@ async def opened(
         },
     )
     with _in_our_words(address):
-        try:
-            # A short answer has a deadline as a whole.
-            async with asyncio.timeout(OPENING_SECONDS) if body_limit is None else contextlib.nullcontext():
-                response = await _transport(address).handle_async_request(built)
-        except TimeoutError as error:
-            raise httpx.ReadTimeout("no whole head in time") from error
-    try:
-        if 300 <= response.status_code < 400 and not redirects_answer:
-            raise WrongAnswer(f"{address} sends us elsewhere instead of answering. Check the port, and http or https.")
-        yield OpenAnswer(address, response)
-    finally:
+        response = await _transport(address).handle_async_request(built)
+    if 300 <= response.status_code < 400 and not redirects_answer:
         await response.aclose()
+        raise WrongAnswer(f"{address} sends us elsewhere instead of answering. Check the port, and http or https.")
+    return response
+
+
+def _body(response: httpx.Response) -> Body:
+    return cast(Body, response.stream)
 
 
 @lru_cache(maxsize=4096)
@@ -223,9 +230,7 @@ def _in_our_words(address: Address) -> Iterator[None]:
     except httpx.PoolTimeout as error:
         raise NoAnswer(f"Too many requests to {address} are waiting already. Try again in a moment.") from error
     except httpx.TimeoutException as error:
-        raise NoAnswer(
-            f"{address} took the connection but fell silent. Try again; if it stays so, restart it."
-        ) from error
+        raise _fell_silent(address) from error
     except httpx.ConnectError as error:
         raise _no_connection(address, error) from error
     except transport.ClosedSilently as error:
@@ -236,6 +241,10 @@ def _in_our_words(address: Address) -> Iterator[None]:
         raise WrongAnswer(f"{address} {error}. Check the port and the scheme (http or https).") from error
     except httpx.TransportError as error:
         raise Interrupted(f"The connection to {address} broke. Try again.") from error
+
+
+def _fell_silent(address: Address) -> NoAnswer:
+    return NoAnswer(f"{address} took the connection but fell silent. Try again; if it stays so, restart it.")
 
 
 def _no_connection(address: Address, error: httpx.ConnectError) -> NoAnswer | WrongAnswer:

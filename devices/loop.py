@@ -7,6 +7,7 @@ live from task to task. The loop is made on first use in the process that uses i
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import threading
 from collections.abc import Coroutine
@@ -30,5 +31,9 @@ def _loop() -> asyncio.AbstractEventLoop:
         loop = _loops.get(os.getpid())
         if loop is None:
             loop = _loops[os.getpid()] = uvloop.new_event_loop()
+            # What is there by now lives as long as the process. Looking through it again and again for garbage would
+            # cost more than a tenth of all polling.
+            gc.collect()
+            gc.freeze()
             threading.Thread(target=loop.run_forever, name="devices", daemon=True).start()
         return loop

@@ -14,7 +14,7 @@ it). There is no total here; who wants one sets it around. More of our own exten
 - `target`: path and query exactly as they go out, instead of the URL's
 - `body_limit`: bytes of the body, None for a stream; `long`: True when the answer may last, so that it is counted apart
 
-The answer's extension `complete` is a function that tells, once the body was read, whether all of it came.
+The answer's stream is a `Body`, which can also be read as a whole and tells whether all of it came.
 """
 
 from __future__ import annotations
@@ -207,7 +207,7 @@ async def _converse(
     """Send the request and read as far as the end of the answer's head."""
     reader = AnswerReader(request.method, Limits(body=request.extensions.get("body_limit")))
     connection.write(_encoded(request))
-    body = _Body(connection, reader, deadlines.get("read"))
+    body = Body(connection, reader, deadlines.get("read"))
     seconds = deadlines.get("first_byte", deadlines.get("read"))
     while True:
         events = await body.more(seconds)
@@ -223,22 +223,19 @@ async def _converse(
         head.status,
         headers=list(head.headers),
         stream=body,
-        extensions={"http_version": b"HTTP/" + head.version, "reason_phrase": head.reason, "complete": body.complete},
+        extensions={"http_version": b"HTTP/" + head.version, "reason_phrase": head.reason},
     )
 
 
-class _Body(httpx.AsyncByteStream):
+class Body(httpx.AsyncByteStream):
     """What follows the head, as it comes."""
 
     def __init__(self, connection: _Connection, reader: AnswerReader, idle: float | None) -> None:
         self._connection = connection
         self._reader = reader
         self._idle = idle
-        self._complete = False
+        self.complete = False  # known at its end
         self.waiting: list[Event] = []
-
-    def complete(self) -> bool:
-        return self._complete
 
     async def more(self, seconds: float | None) -> list[Event]:
         """The next events; none yet when what came was no whole line."""
@@ -255,16 +252,27 @@ class _Body(httpx.AsyncByteStream):
             raise httpx.ReadError(str(error)) from error
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        events, self.waiting = self.waiting, []
+        while (piece := await self._next()) is not None:
+            yield piece
+
+    async def whole(self) -> bytes:
+        pieces = []
+        while (piece := await self._next()) is not None:
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    async def _next(self) -> bytes | None:
+        """The next piece, None at the end."""
         while True:
-            for event in events:
+            while self.waiting:
+                event = self.waiting.pop(0)
                 if isinstance(event, Piece):
-                    yield event.data
-                elif isinstance(event, End):
-                    self._complete = event.complete
+                    return event.data
+                if isinstance(event, End):
+                    self.complete = event.complete
                     self._connection.close()
-                    return
-            events = await self.more(self._idle)
+                    return None
+            self.waiting = await self.more(self._idle)
 
     async def aclose(self) -> None:
         self._connection.close()

@@ -21,7 +21,7 @@ import json
 import logging
 import random
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,8 +53,8 @@ local now = tonumber(clock[1]) * 1000 + tonumber(clock[2]) / 1000
 """
 # What is given comes as one JSON: each argument by itself costs the client as much as all of them so.
 # KEYS: turn, pause, challenge, refused at this address, lanes…
-# ARGV: JSON of token, turn_ms: how long the turn may last, challenge_ms: how long the challenge is kept, refusal_ms: how
-# long a refusal counts, allowed and allowed_known: refusals at this address without and with a challenge.
+# ARGV: JSON of token, turn_ms: how long the turn may last, challenge_ms: how long the challenge is kept, refusal_ms:
+# how long a refusal counts, allowed and allowed_known: refusals at this address without and with a challenge.
 # Answers {"in", challenge, count} | {"wait", milliseconds (0: somebody is in), 0} | {"paused", milliseconds, 0}.
 _ENTER = (
     _CLOCK
@@ -152,22 +152,9 @@ class Turn:
     ring: str = ""
     token: str = field(default_factory=lambda: secrets.token_hex(8))
 
-    @contextlib.asynccontextmanager
-    async def taken(self, patience: float = PATIENCE_SECONDS) -> AsyncIterator[Login]:
+    def taken(self, patience: float = PATIENCE_SECONDS) -> _Taken:
         """Enter, keep the turn for the block, and leave, even while being cancelled."""
-        login = await self.enter(patience)
-        beating: list[asyncio.Task[None]] = []  # most turns are over before the first beat
-        first_beat = asyncio.get_running_loop().call_later(
-            BEAT_SECONDS, lambda: beating.append(asyncio.create_task(self._beat()))
-        )
-        try:
-            yield login
-        finally:
-            first_beat.cancel()
-            for task in beating:
-                task.cancel()
-            with contextlib.suppress(NoCoordination):  # which is in the log then
-                await asyncio.shield(self._leaving(login))
+        return _Taken(self, patience)
 
     async def enter(self, patience: float = PATIENCE_SECONDS) -> Login:
         """Wait for the turn. Raises Busy, Unauthorised (a breaker is open) or NoCoordination."""
@@ -202,7 +189,7 @@ class Turn:
         }
         return run_script(_ENTER, keys, (json.dumps(given),))
 
-    async def _beat(self) -> None:
+    async def beat(self) -> None:
         """Keep the turn while its command runs. When Redis is away it ends, which nobody else can notice either."""
         while True:
             with contextlib.suppress(NoCoordination):
@@ -214,12 +201,12 @@ class Turn:
             return
         state, about, count = looking.result()
         if state == "in":
-            self._leaving(Login(_load(about), int(count)))
+            self.leaving(Login(_load(about), int(count)))
 
     async def leave(self, login: Login) -> None:
-        await self._leaving(login)
+        await self.leaving(login)
 
-    def _leaving(self, login: Login) -> asyncio.Future[Any]:
+    def leaving(self, login: Login) -> asyncio.Future[Any]:
         """On its way, whether somebody waits for it or not."""
         keys = [*self._common_keys(), self._key(f"refusals:{self.login}"), self.ring, *self._lane_keys()]
         given = {
@@ -249,6 +236,29 @@ class Turn:
 
     def _key(self, name: str) -> str:
         return f"{_KEYS}:{self.place}:{name}"
+
+
+class _Taken:
+    """A turn for the length of a block. A class, since a generator costs more than all else it does."""
+
+    def __init__(self, turn: Turn, patience: float) -> None:
+        self._turn, self._patience = turn, patience
+        self._beating: asyncio.Task[None] | None = None  # most turns are over before the first beat
+
+    async def __aenter__(self) -> Login:
+        self._login = await self._turn.enter(self._patience)
+        self._first_beat = asyncio.get_running_loop().call_later(BEAT_SECONDS, self._begin_beating)
+        return self._login
+
+    def _begin_beating(self) -> None:
+        self._beating = asyncio.create_task(self._turn.beat())
+
+    async def __aexit__(self, *_: object) -> None:
+        self._first_beat.cancel()
+        if self._beating is not None:
+            self._beating.cancel()
+        with contextlib.suppress(NoCoordination):  # which is in the log then
+            await asyncio.shield(self._turn.leaving(self._login))
 
 
 def _note_failure(leaving: asyncio.Future[Any]) -> None:

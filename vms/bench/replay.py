@@ -28,6 +28,10 @@ import uvloop
 HEAD_LIMIT = 16 * 1024
 SIMULATOR_SECONDS = 10.0
 REALM = "a simulated device"
+REFUSAL = (
+    "HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nContent-Length: 0\r\n"
+    f'WWW-Authenticate: Digest realm="{REALM}", nonce="{{}}", algorithm=MD5, qop="auth"\r\n\r\n'
+)
 
 
 class Answers:
@@ -44,8 +48,7 @@ class Answers:
         """None when the simulator has to be asked first."""
         if self._auth == "digest":
             if not self._digest_is_right(line, login.decode("latin-1"), nonce):
-                challenge = f'WWW-Authenticate: Digest realm="{REALM}", nonce="{nonce}", algorithm=MD5, qop="auth"'
-                return f"HTTP/1.1 401 Unauthorized\r\n{challenge}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
+                return REFUSAL.format(nonce).encode()
             login = self._basic
         return self._known.get((line, login))
 
