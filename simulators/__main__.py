@@ -1,4 +1,4 @@
-"""python -m simulators FAMILY --port P … | fleet --config FILE
+"""python -m simulators FAMILY --port P … | fleet --config FILE | load --ports P-Q
 
 Prints one line per device once it listens, and ends on SIGTERM or Ctrl-C. What cannot be started is one sentence and
 exit status 1.
@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import dataclasses
+import json
 import signal
 import sys
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from simulators import load
 from simulators.device import CannotListen, SimulatedDevice, serve
 from simulators.fleet import CHOICES, FleetError, make_device, read_fleet, settings
 from simulators.registry import FAMILIES
+from simulators.video import VideoFormat
 
 _SWITCH: dict[str, Any] = {"action": "store_true", "default": None}
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -39,9 +44,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "codecs": {"help": "what the recorder's cameras send, H264 or H265, going round (default: H264,H264,H264,H265)"},
     "audio": {"help": "the sound of its cameras: aac, g711u, g711a, g726 or g726le (default: aac)"},
     "pictures": {"choices": CHOICES["pictures"], "help": "encoded as they are seen, or loops for load"},
-    "size": {"help": "of its cameras' pictures (default: 640x360)"},
+    "size": {"help": "of its cameras' pictures (default: 640x360, of H265 512x288)"},
     "rate": {"type": int, "help": "pictures a second (default: 15, of H265 10)"},
-    "kilobits": {"type": int, "help": "the most a second of a camera of H264 (default: 1024)"},
+    "kilobits": {
+        "type": int,
+        "help": "the most a second of a camera of H264 (default: a constant quality; of loops 4000)",
+    },
     "rtsp_port": {"type": int, "help": "where it listens for RTSP (default: the system chooses)"},
     "looped": _SWITCH | {"help": "pictures come from a loop encoded in advance: cheap, for load"},
     "small_4k": _SWITCH | {"help": "3840x2160 is drawn in 640x360 and coded like the large one"},
@@ -55,6 +63,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
+    if options.family == "load":
+        return _load(options)
     try:
         if options.family == "fleet":
             devices = read_fleet(options.config, control=options.control)
@@ -65,6 +75,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (FleetError, CannotListen) as error:
         print(error, file=sys.stderr)
         return 1
+    return 0
+
+
+def _load(options: argparse.Namespace) -> int:
+    low, _, high = options.ports.partition("-")
+    try:
+        ports = range(int(low), int(high or low) + 1)
+    except ValueError:
+        ports = range(0)
+    if not ports or not 0 < ports[0] <= ports[-1] < 65536:
+        print(f"'{options.ports}' is no range of ports such as 40000-40031.", file=sys.stderr)
+        return 1
+    video = VideoFormat(options.width, options.height, Fraction(options.rate), options.kilobits)
+    sent = load.send(ports, seconds=options.seconds, host=options.host, video=video, begun=True)
+    print(json.dumps(dataclasses.asdict(sent)))
     return 0
 
 
@@ -85,6 +110,12 @@ def _parser() -> argparse.ArgumentParser:
         for setting in settings(family):
             if setting in OPTIONS:
                 one.add_argument(f"--{setting.replace('_', '-')}", **OPTIONS[setting])
+    many = families.add_parser("load", help="one loop of pictures to many ports, see simulators/load.py")
+    many.add_argument("--ports", required=True, help="such as 40000-40031")
+    many.add_argument("--host", default="127.0.0.1")
+    many.add_argument("--seconds", type=float, default=60.0)
+    for name in ("width", "height", "rate", "kilobits"):
+        many.add_argument(f"--{name}", type=int, default=int(getattr(load.FULL_HD, name)))
     fleet = families.add_parser("fleet", help="many devices in one process")
     fleet.add_argument("--config", type=Path, required=True, help="a JSON file; see simulators/fleet.py")
     fleet.add_argument("--control", action="store_true", help="open the side door of every device")

@@ -39,9 +39,12 @@ class Encoder:
         b_pictures: int = 0,
         gop_seconds: float = 1.0,
     ) -> None:
-        """`delimiters`: each access unit begins with its delimiter. `b_pictures` between two others make the encoder
+        """`kilobits`: the most a second; 0 is a constant quality, which costs a third less. `delimiters`: each access
+        unit begins with its delimiter. `b_pictures` between two others make the encoder
         hold back as many and one more, and then give the pictures in the order a decoder wants them."""
         keyint = max(1, round(rate * Fraction(gop_seconds)))
+        most = f"{kilobits}k"
+        limits = {"crf": "20", "maxrate": most, "bufsize": most} if kilobits else {"qp": "24"}
         codec = av.CodecContext.create("libx264", "w")
         codec.width, codec.height = width, height
         codec.pix_fmt = "yuv420p"
@@ -51,9 +54,7 @@ class Encoder:
         codec.options = {
             "preset": "ultrafast",
             "tune": "zerolatency",
-            "crf": "20",
-            "maxrate": f"{kilobits}k",
-            "bufsize": f"{kilobits}k",
+            **limits,
             # 8x8dct makes the stream High profile; ultrafast alone would fall to Baseline.
             "x264-params": f"8x8dct=1:cabac={cabac:d}:bframes={b_pictures}:b-adapt=0:b-pyramid=none:open-gop=0"
             f":keyint={keyint}:min-keyint={keyint}:scenecut=0:aud={delimiters:d}",

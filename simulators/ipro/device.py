@@ -17,8 +17,8 @@ Where the document is silent the simulator decides, and a client should not depe
   - MASK is refused while live pictures run, and names 1 to 16 registered cameras; it stays valid after PLAYCMD=STOP,
     until a live START. NEXTFRAME and PREVFRAME want a pause before, the others a running playback, GOTODATE and PLAY
     only a MASK. A PLAYCMD=STOP that finds nothing is a note and answered 200;
-  - every fourth camera sends H.265 at 10 pictures a second, the others H.264 at 15 (`codecs`, `rate`), each in a size
-    of 640x360 (`size`) and with sound in AAC (`audio`). START with another COMP than the camera's is answered 200 and
+  - every fourth camera sends H.265, 10 pictures a second of 512x288, the others H.264, 15 of 640x360 (`codecs`,
+    `rate`, `size`), each with sound in AAC (`audio`). START with another COMP than the camera's is answered 200 and
     stays silent; COMP=JPEG shows a placeholder for a camera of H.265, which sends no JPEG. Camera n of a recorder with
     seed s has the seed 16 s + n in its pictures. A client that closes an HTTP stream without STOP has ended it, and its
     audio with its video: a note;
@@ -143,9 +143,9 @@ class IproSimulator(SimulatedDevice):
         codecs: str = "H264,H264,H264,H265",
         audio: str = "aac",
         pictures: str = "live",
-        size: str = "640x360",
+        size: str = "",
         rate: int = 0,
-        kilobits: int = 1024,
+        kilobits: int = 0,
         oddities: str = "",
         disks: tuple[int, ...] = (4001, 4001),
         zone: Zone | None = None,

@@ -37,7 +37,9 @@ from simulators.video import Drawn, Frames, Receiver, Stills, VideoFormat, Video
 AUDIO = "AUDIO"
 PAYLOAD_TYPE = {H264: 98, H265: 101, AUDIO: 97}
 FRAGMENTS = {H264: h264_payloads, H265: h265_payloads}
-OWN_RATE = {H264: 15, H265: 10}
+# What a camera sends unless told otherwise: H.265 is dear to encode.
+OWN_SIZE, OWN_RATE = {H264: (640, 360), H265: (512, 288)}, {H264: 15, H265: 10}
+LOOP_KILOBITS = 4000
 JPEG_RATE, JPEG_QUALITY = 5, 75
 PLACEHOLDER_SECONDS = 1.0
 AUDIO_KIND = {
@@ -57,22 +59,22 @@ class Plan:
 
     codecs: tuple[str, ...]
     audio: str
-    width: int
-    height: int
-    rate: int
-    """Pictures a second; 0: as many as is usual for the codec."""
+    size: tuple[int, int] | None
+    rate: int | None
     kilobits: int
+    """The most a second; 0: a constant quality."""
     loops: bool
 
     def codec(self, camera: int) -> str:
         return self.codecs[(camera - 1) % len(self.codecs)]
 
     def video(self, codec: str) -> VideoFormat:
-        return VideoFormat(self.width, self.height, Fraction(self.rate or OWN_RATE[codec]), self.kilobits)
+        width, height = self.size or OWN_SIZE[codec]
+        return VideoFormat(width, height, Fraction(self.rate or OWN_RATE[codec]), self.kilobits)
 
 
 def plan(*, codecs: str, audio: str, pictures: str, size: str, rate: int, kilobits: int) -> Plan:
-    """Raises ValueError for what no camera sends."""
+    """An empty size, rate 0 and 0 kilobits leave it to the cameras. Raises ValueError for what no camera sends."""
     names = tuple(name.strip().upper() for name in codecs.split(","))
     if unknown := set(names) - {H264, H265}:
         raise ValueError(f"A camera sends {H264} or {H265}, not {', '.join(sorted(unknown))}.")
@@ -80,10 +82,12 @@ def plan(*, codecs: str, audio: str, pictures: str, size: str, rate: int, kilobi
         raise ValueError(f"Sound is {', '.join(AUDIO_KIND)}, not {audio}.")
     if pictures not in ("live", "loop"):
         raise ValueError(f"Pictures are live or loop, not {pictures}.")
-    if not 0 <= rate <= 60 or not 64 <= kilobits <= 50_000:
+    if not 0 <= rate <= 60 or not (kilobits == 0 or 64 <= kilobits <= 50_000):
         raise ValueError("A camera sends up to 60 pictures and 64 to 50000 kbit a second.")
-    width, height = picture_size(size)
-    return Plan(names, audio, width, height, rate, kilobits, pictures == "loop")
+    loops = pictures == "loop"
+    if loops and not kilobits:
+        kilobits = LOOP_KILOBITS
+    return Plan(names, audio, picture_size(size) if size else None, rate or None, kilobits, loops)
 
 
 def picture_size(text: str) -> tuple[int, int]:
@@ -255,20 +259,14 @@ class Live:
         if number not in self._views:
             codec = self._plan.codec(number)
             seed, name = self.seed(number), _name(number)
+            width, height = self._plan.size or OWN_SIZE[codec]
             self._views[number] = View(
                 self._cameras[number],
                 codec,
                 codec == H264,
                 self._source(number, codec),
                 SoundSource(self._plan.audio, seed=seed, started=self._started),
-                Stills(
-                    self._plan.width,
-                    self._plan.height,
-                    seed=seed,
-                    name=name,
-                    started=self._started,
-                    quality=JPEG_QUALITY,
-                ),
+                Stills(width, height, seed=seed, name=name, started=self._started, quality=JPEG_QUALITY),
             )
         return self._views[number]
 
@@ -432,6 +430,7 @@ class _Dressed:
 
     def __init__(self, codec: str, frames: Frames) -> None:
         self._frames = frames
+        self.at_hand = frames.at_hand
         self._front: tuple[int, ...]
         if codec == H265:
             self._kind, self._front = _kind_of_h265, (h265.NAL_DELIMITER, h265.NAL_VPS, h265.NAL_SPS, h265.NAL_PPS)
