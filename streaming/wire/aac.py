@@ -5,8 +5,9 @@
     raw           [AU]                                                                         i-PRO over HTTP
 
 Which of the three it is, each packet tells by its sizes: the first if they add up, else the second if it does, else the
-third. An access unit (AU) may be larger than a packet: then each packet carries a part of it under the same header, and
-the last one the marker.
+third; but after one packet of the first kind nothing else counts. Over HTTP there are never headers, and the caller
+says so. An access unit (AU) may be larger than a packet: then each packet carries a part of it under the same header,
+and the last one the marker.
 
 The decoder's configuration (AudioSpecificConfig, ISO/IEC 14496-3, 1.6.2.1) comes from SDP. Where there is none, it is
 AAC-LC of the rate that the caller says, and the first AU that begins with one tells whether there are one channel or
@@ -69,8 +70,9 @@ def is_rfc3640(payload: bytes) -> bool:
 class Framer:
     """Payloads in, pieces of sound out. Its counters are plain attributes."""
 
-    def __init__(self, rate: int = 48_000, channels: int = 0, config: bytes = b"") -> None:
-        """With a configuration, rate and channels do not matter; with 0 channels the first AU tells their number."""
+    def __init__(self, rate: int = 48_000, channels: int = 0, config: bytes = b"", *, headers: bool = True) -> None:
+        """With a configuration, rate and channels do not matter; with 0 channels the first AU tells their number.
+        Without headers each payload is one AU."""
         self.malformed = 0  # payloads that made no sense
         self.dropped = 0  # AUs of which something is missing, or which came before the configuration was known
         self.track: AudioTrack | None = None
@@ -78,12 +80,14 @@ class Framer:
         self._samples = 1024
         if config or channels:
             self.track, self._samples = track_of(config or asc(rate, channels))
+        self._headers = headers
+        self._rfc3640 = False  # such headers were seen
         self._clock = Unwrapper()
         self._following = 0  # the time of the next AU, if none is told
         # The AU of which only a part is here.
         self._size = 0
         self._part = b""
-        self._timestamp = 0
+        self._timestamp: int | None = None
 
     def push(
         self, payload: bytes, timestamp: int | None, received: float, *, marker: bool = True
@@ -111,17 +115,22 @@ class Framer:
         """The AUs that are complete with this payload."""
         if self._size:
             return self._continued(payload, timestamp, marker)
-        units = _units(payload)
-        if units:
-            return units
-        header = int.from_bytes(payload[:2], "big")
-        if header == 16 and not marker and len(payload) > 4 and payload[2] << 5 | payload[3] >> 3 > len(payload) - 4:
-            self._size, self._part = payload[2] << 5 | payload[3] >> 3, payload[4:]
-            self._timestamp = timestamp or 0
-            return []
-        if header >> 3 == len(payload) - 2 and header & 7 == 0 and len(payload) > 2:
-            return [payload[2:]]
-        if len(payload) > MAX_AU:
+        if self._headers:
+            units = _units(payload)
+            if units:
+                self._rfc3640 = True
+                return units
+            if len(payload) > 4 and _part_of(payload) > len(payload) - 4 and (self._rfc3640 or not marker):
+                if marker:
+                    self.dropped += 1  # the last part, and the first never came
+                else:
+                    self._size, self._part = _part_of(payload), payload[4:]
+                    self._timestamp = timestamp
+                return []
+            header = int.from_bytes(payload[:2], "big")
+            if header >> 3 == len(payload) - 2 and header & 7 == 0 and len(payload) > 2 and not self._rfc3640:
+                return [payload[2:]]
+        if len(payload) > MAX_AU or self._rfc3640:
             self.malformed += 1
             return []
         return [payload]
@@ -129,8 +138,7 @@ class Framer:
     def _continued(self, payload: bytes, timestamp: int | None, marker: bool) -> list[bytes]:
         size, part = self._size, self._part
         self._size, self._part = 0, b""
-        same = payload[:2] == b"\0\x10" and payload[2:3] and int.from_bytes(payload[2:4], "big") >> 3 == size
-        if not same or timestamp != self._timestamp:
+        if _part_of(payload) != size or timestamp != self._timestamp:
             self.dropped += 1
             return self._whole(payload, timestamp, marker)
         part += payload[4:]
@@ -146,6 +154,11 @@ class Framer:
         first = unit[0] >> 5
         if first in (_SINGLE, _PAIR):
             self.track, self._samples = track_of(asc(self._rate, 1 if first == _SINGLE else 2))
+
+
+def _part_of(payload: bytes) -> int:
+    """How large the AU is that this payload has a part of, if it has a part of one."""
+    return int.from_bytes(payload[2:4], "big") >> 3 if payload[:2] == b"\0\x10" else 0
 
 
 def _units(payload: bytes) -> list[bytes]:

@@ -27,10 +27,10 @@ IDR, SPS, PPS, DELIMITER = 5, 7, 8, 9
 class Depacketizer(Assembler):
     HEADER, SHIFT, MASK = 1, 0, 0x1F
     AGGREGATE, FRAGMENT = 24, 28
-    PLAIN = frozenset(range(1, 24))
+    PLAIN = frozenset(range(24))
     KEYS = frozenset({IDR})
     SETS = frozenset({SPS, PPS})
-    DROPPED = frozenset({DELIMITER, 10, 11, 12})  # delimiter, end of sequence, end of stream, filler
+    DROPPED = frozenset({0, DELIMITER, 10, 11, 12})  # of no type, delimiter, end of sequence, end of stream, filler
     BEGINNINGS = frozenset({SPS, DELIMITER})
 
     def __init__(self) -> None:

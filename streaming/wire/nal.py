@@ -74,9 +74,12 @@ class Assembler:
     def offer(self, parameter_sets: Iterable[bytes]) -> None:
         """Parameter sets that came another way, as in SDP. What the stream itself says replaces them."""
         for nal in parameter_sets:
-            if len(nal) > self.HEADER and (nal[0] >> self.SHIFT & self.MASK) in self.SETS:
-                self._take_parameter_set(nal[0] >> self.SHIFT & self.MASK, nal)
-        self._damaged = False
+            kind = nal[0] >> self.SHIFT & self.MASK if len(nal) > self.HEADER else -1
+            if kind in self.SETS:
+                try:
+                    self._keep(kind, nal)
+                except Malformed:
+                    self.malformed += 1
 
     def push(self, packet: Packet, received: float) -> Sequence[AccessUnit]:
         marker, _, sequence, timestamp, _, _, data, start, end = packet
@@ -127,7 +130,10 @@ class Assembler:
             # A fragmented unit without its end, the forbidden bit, or a type that may not stand here.
             self._refuse()
         elif kind in self.SETS:
-            self._take_parameter_set(kind, nal)
+            try:
+                self._keep(kind, nal)
+            except Malformed:
+                self._refuse()
         elif kind not in self.DROPPED:
             self._key = self._key or kind in self.KEYS
             self._append(LENGTH.pack(len(nal)), 4)
@@ -205,14 +211,11 @@ class Assembler:
         return kind in self.BEGINNINGS
 
     # --- Parameter sets -----------------------------------------------------------------------------------------------
-    def _take_parameter_set(self, kind: int, nal: bytes) -> None:
-        try:
-            if len(nal) > MAX_PARAMETER_SET:
-                raise Malformed(f"a parameter set of {len(nal)} bytes")
-            if self._learn(kind, nal):
-                self._sets_changed = True
-        except Malformed:
-            self._refuse()
+    def _keep(self, kind: int, nal: bytes) -> None:
+        if len(nal) > MAX_PARAMETER_SET:
+            raise Malformed(f"a parameter set of {len(nal)} bytes")
+        if self._learn(kind, nal):
+            self._sets_changed = True
 
     @abstractmethod
     def _learn(self, kind: int, nal: bytes) -> bool:

@@ -75,10 +75,24 @@ def test_a_unit_of_which_a_part_is_missing_is_dropped():
     assert framer.dropped == 2
 
 
+def test_the_end_of_a_unit_whose_beginning_was_lost_is_dropped():
+    framer = Framer(config=MONO)
+    framer.push(rfc3640(FRAMES[0]), 0, 1.0)
+    assert not framer.push(b"\0\x10" + header(3000) + bytes(200), 100, 1.0, marker=True)
+    assert not framer.push(b"no header", 100, 1.0)
+    assert (framer.dropped, framer.malformed) == (1, 1)
+
+
+def test_over_http_a_unit_that_looks_like_a_header_is_none():
+    silence = struct.pack("!H", 20 << 3) + bytes(20)
+    assert [unit.data for unit in Framer(config=MONO).push(silence, None, 1.0)] == [silence[2:]]
+    assert [unit.data for unit in Framer(config=MONO, headers=False).push(silence, None, 1.0)] == [silence]
+
+
 @pytest.mark.parametrize(("channels", "config"), [(1, "1188"), (2, "1190")])
 def test_without_a_configuration_the_first_element_tells(channels: int, config: str):
     sound = coded.aac(channels=channels)
-    framer = Framer(48_000)
+    framer = Framer(48_000, headers=False)
     units = [unit for frame in sound.frames for unit in framer.push(frame, None, 1.0)]
     assert framer.track is not None
     assert framer.track.config.hex() == config
