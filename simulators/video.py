@@ -16,6 +16,7 @@ import contextlib
 import math
 import socket
 import struct
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -25,8 +26,9 @@ from fractions import Fraction
 from typing import Protocol, runtime_checkable
 
 from simulators import h264, h265
-from simulators.picture import Picture, jpeg
+from simulators.picture import Picture
 from simulators.rtp import CLOCK, MTU, Packetizer
+from simulators.stills import JpegEncoder
 
 BURST = 8  # packets sent at once
 LATE = 1.0  # seconds behind the clock after which frames are skipped instead of caught up
@@ -267,6 +269,7 @@ class Stills:
         self._quality = quality
         self._started = started
         self._lock = asyncio.Lock()
+        self._drawing = threading.Lock()  # who asked may have gone while a thread still draws
         self._number = -1
         self._jpeg = b""
 
@@ -284,9 +287,11 @@ class Stills:
             return self._jpeg
 
     def _draw(self, number: int) -> bytes:
-        if self._picture is None:
-            self._picture = Picture(*self._size, seed=self._seed, name=self._name, full_range=True)
-        return jpeg(self._picture.draw(number, datetime.now()), self._quality)
+        with self._drawing:
+            if self._picture is None:
+                self._picture = Picture(*self._size, seed=self._seed, name=self._name, full_range=True)
+                self._encoder = JpegEncoder(*self._size, self._quality)
+            return self._encoder.encode(self._picture.draw(number, datetime.now()))
 
 
 class Flow:

@@ -1,19 +1,22 @@
 """What simulated devices make pictures and sound with: encoders, packets and loops."""
 
 import asyncio
+import io
 import time
 from datetime import datetime
 from fractions import Fraction
 
 import pytest
+from PIL import Image
 
 from simulators import gsm, h265
 from simulators.h264 import Encoder
 from simulators.loops import loop
 from simulators.multipart import GARBAGE, MOST_WAITING, Parts, Passage, Tampering, part
-from simulators.picture import Picture
+from simulators.picture import Picture, read_strip
 from simulators.rtp import Numbering, Packetizer, aac_payload, h264_payloads, h265_payloads
 from simulators.sound import AUDIO_SPECIFIC_CONFIG, BEEP_SECONDS, ENCODERS, SoundSource, pitch, second
+from simulators.stills import JpegEncoder
 from simulators.video import Drawn, VideoFormat, VideoSource
 from tests.simulators.helpers import Packet, eventually
 from tests.simulators.media import assembled, is_tone, kinds, samples, seen
@@ -227,3 +230,20 @@ async def test_parts_end_in_order_or_within_one():
         async with asyncio.timeout(5):
             sent = b"".join([piece async for piece in parts.stream()])
         assert sent == b"<123456>" + (b"<" + bytes(501) if cut else b"end")
+
+
+@pytest.mark.parametrize("quality", [92, 60, 1])
+def test_stills_show_their_number_and_have_nothing_but_a_picture(quality):
+    encoder, picture = JpegEncoder(320, 240, quality), Picture(320, 240, seed=5, name="Hall", full_range=True)
+    for number in (9, 10):
+        still = encoder.encode(picture.draw(number, NOON))
+        assert still[:4] == b"\xff\xd8\xff\xdb"
+        assert still[-2:] == b"\xff\xd9"
+        image = Image.open(io.BytesIO(still))
+        assert (image.size, read_strip(image)) == ((320, 240), (5, number))
+
+
+def test_a_higher_quality_is_a_larger_still():
+    picture = Picture(320, 240, seed=5, name="Hall", full_range=True)
+    sizes = [len(JpegEncoder(320, 240, quality).encode(picture.draw(0, NOON))) for quality in (92, 85, 75, 60, 45)]
+    assert sizes == sorted(set(sizes), reverse=True)
