@@ -9,9 +9,10 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from accounts.guards import page
+from accounts.guards import page, thing_for
 from accounts.policy import Action, Standing, may
-from devices.models import Device
+from devices.models import Camera, Device
+from devices.pages.cameras import steering
 from streaming import wall
 
 
@@ -35,6 +36,14 @@ def live_wall(request: HttpRequest) -> HttpResponse:
         "may_steer": may(user, Action.STEER),
     }
     return render(request, "streaming/wall.html", context)
+
+
+@page(Action.STEER)
+@require_safe
+def wall_steering(request: HttpRequest, camera: int) -> HttpResponse:
+    """The panel for one camera, to stand beside the wall."""
+    shown = thing_for(request, Camera, Action.STEER, pk=camera)
+    return render(request, "streaming/wall_steering.html", {"camera": shown, **steering(request, shown)})
 
 
 @page(Standing.SIGNED_IN)

@@ -1,15 +1,19 @@
 // The list of devices: kept up to date, walked with the arrow keys, selected with x, acted upon by the bar below.
 //
 // What happens to devices is told by the events socket; the list is then asked for again, at most once a while, with what
-// was selected and focused kept.
+// was selected and focused kept. What was selected may be more than the page shows: all that match the search.
+import { askToRun } from "./bulk.js";
 import { subscribe } from "./events.js";
 import { isTyping, keysAreOn } from "./keys.js";
+import { toast } from "./toasts.js";
 
 const CALM = 1500; // ms between two looks at the list, however much happens
 
 const filters = document.getElementById("filters");
 const bar = document.getElementById("bulk");
+const AT_A_TIME = 100; // as many as a page shows; more are asked about, and done in pieces
 const selected = new Set();
+const names = new Map(); // of selected devices that the page does not show
 let timer = 0;
 
 const list = () => document.getElementById("fleet");
@@ -52,8 +56,13 @@ function show() {
   }
   if (!bar) return;
   bar.hidden = selected.size === 0;
+  const found = Number(list().dataset.found);
+  const more = bar.querySelector("[data-select-found]");
+  more.hidden = !(all?.checked && !all.indeterminate && found > shown.length && selected.size < found);
+  more.textContent = `Select all ${found} ${"filtered" in list().dataset ? "found" : "devices"}`;
   const word = selected.size === 1 ? "1 device selected" : `${selected.size} devices selected`;
   for (const place of document.querySelectorAll("[data-selected-count]")) place.textContent = word;
+  if (selected.size > AT_A_TIME) return; // done in pieces, not by these forms
   for (const form of document.querySelectorAll("form[data-bulk]")) {
     const fields = [...selected].map((value) => Object.assign(document.createElement("input"), { type: "hidden", name: "device", value }));
     form.querySelector("[data-selected]").replaceChildren(...fields);
@@ -79,9 +88,55 @@ document.addEventListener("change", ({ target }) => {
   show();
 });
 
+async function selectFound(button) {
+  button.setAttribute("aria-busy", "true");
+  try {
+    const answer = await fetch(`${button.dataset.selectFound}${location.search}`, { headers: { Accept: "application/json" } });
+    if (!answer.ok) throw new Error();
+    for (const { id, name } of (await answer.json()).devices) {
+      selected.add(String(id));
+      names.set(String(id), name);
+    }
+    for (const box of boxes()) box.checked = selected.has(box.value);
+    show();
+  } catch {
+    toast("The server did not tell which devices these are. Try again in a moment.", "error");
+  } finally {
+    button.removeAttribute("aria-busy");
+  }
+}
+
 document.addEventListener("click", (event) => {
   if (event.target.closest("[data-clear-selection]")) clear();
+  const found = event.target.closest("[data-select-found]");
+  if (found) selectFound(found);
 });
+
+// --- More than a page ------------------------------------------------------------------------------------------------
+document.addEventListener(
+  "submit",
+  (event) => {
+    if (!event.target.matches("form[data-bulk]") || selected.size <= AT_A_TIME) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    const typed = new FormData(event.target);
+    const body = { action: event.submitter.value };
+    if (typed.has("site")) body.site = typed.get("site");
+    if (typed.has("server")) body.server = typed.get("server").trim();
+    if (typed.has("tags")) body.tags = typed.get("tags").split(",");
+    event.target.closest("dialog")?.close();
+    const devices = [...selected].map((id) => ({ id: Number(id), name: nameOf(id) }));
+    askToRun(devices, body, () => {
+      clear();
+      lookAgain();
+    });
+  },
+  true, // before what sends a form once
+);
+
+function nameOf(id) {
+  return names.get(id) ?? list().querySelector(`tr[data-device="${id}"] th a`)?.textContent ?? `Device ${id}`;
+}
 
 // --- Keys ------------------------------------------------------------------------------------------------------------
 function step(event) {

@@ -6,15 +6,20 @@
 // `target` behind it: as much as the latest pictures were late, and a little more for decoding; between 100 and 250 ms.
 // Lateness raises it at once and is forgotten slowly. Small distances are caught up by the rate. Seeking is for more than
 // a second, and for what a stall has left behind: there the motion is broken already.
+//
+// A picture that lasts much longer than the one before stands for some that were lost; it is the next one's time that
+// belongs to the moment at which it came.
 
 const LEAST = 0.1; // seconds
 const MOST = 0.25;
 const DECODING = 0.06;
 const AT_FIRST = 60; // ms of lateness, until more is known
+const WORST = 1000 * (MOST - DECODING); // ms; more would only take longer to forget
 const FORGET = 20_000; // ms in which lateness fades to a third
 const WINDOW = 5000; // ms; the least delay is looked for in this one and the one before
 const HOLE = 1000; // ms: later than this is no jitter, but something that was away
 const HOLES = 8; // so many in a row are the new normal
+const LONG = 3; // times as long as the picture before
 const FAR = 1.0; // seconds off that are not worth catching up
 const AFTER_STALL = 0.3; // seconds more than wanted that are not caught up after a stall
 const NEAR = 0.008; // seconds: caught up
@@ -29,15 +34,19 @@ export class LiveEdge {
   #late = AT_FIRST;
   #lateAt = performance.now();
   #holes = 0;
+  #lasting = null; // seconds, of the picture before
   #correcting = false;
 
   constructor(fixed = null) {
     this.fixed = fixed; // seconds, instead of what the lateness says
   }
 
-  /* A picture of this media time (seconds) came at this moment (ms). */
-  arrived(media, now) {
-    const delay = now - media * 1000;
+  /* A picture of this media time, that lasts so long (seconds), came at this moment (ms). */
+  arrived(media, lasting, now) {
+    const usual = this.#lasting ?? lasting;
+    const stands = lasting > LONG * usual ? lasting - usual : 0;
+    if (!stands) this.#lasting = lasting;
+    const delay = now - (media + stands) * 1000;
     const late = delay - this.#delay;
     if (late > HOLE && ++this.#holes < HOLES) return;
     if (late > HOLE) this.#least = this.#before = Infinity;
@@ -47,7 +56,7 @@ export class LiveEdge {
       this.#since = now;
     }
     this.#least = Math.min(this.#least, delay);
-    this.#late = Math.max(this.#lateness(now), delay - this.#delay);
+    this.#late = Math.min(WORST, Math.max(this.#lateness(now), delay - this.#delay));
     this.#lateAt = now;
   }
 

@@ -18,13 +18,17 @@ export function playableCodecs() {
 
 export const codecsOf = (mime) => (mime?.match(/codecs="([^"]*)"/)?.[1] ?? "").split(/\s*,\s*/).filter(Boolean);
 
-/* The wall-clock time (ms) and the media time (s) that a fragment's prft box tells; sound has none. */
+const PICTURES = 1; // the track
+
+/* What a picture's fragment tells of it: the wall-clock time (ms) at which it reached the server, its media time and how
+   long it lasts (s). Null for sound, and for anything else. */
 export function productionTime(fragment) {
   const view = new DataView(fragment);
-  if (view.byteLength < 32 || view.getUint32(4) !== 0x70726674) return null;
-  const seconds = view.getUint32(16) - NTP_EPOCH;
-  const wall = seconds * 1000 + (view.getUint32(20) / 2 ** 32) * 1000;
-  return { wall, media: Number(view.getBigUint64(24)) / 90000 };
+  const is = (at, kind) => view.byteLength >= at + 4 && view.getUint32(at) === kind;
+  if (!is(4, 0x70726674 /* prft */) || !is(104, 0x7472756e /* trun */) || view.byteLength < 124) return null;
+  if (view.getUint32(12) !== PICTURES) return null;
+  const wall = (view.getUint32(16) - NTP_EPOCH) * 1000 + (view.getUint32(20) / 2 ** 32) * 1000;
+  return { wall, media: Number(view.getBigUint64(24)) / 90000, lasting: view.getUint32(120) / 90000 };
 }
 
 export class Feed {

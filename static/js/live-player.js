@@ -84,6 +84,7 @@ class LivePlayer extends HTMLElement {
   #edge = null;
   #timers = { retry: 0, tick: 0, away: 0, resize: 0 };
   #observers = [];
+  #alive = false; // between connecting to the page and leaving it; attributes are told before that
   #retryMs = FIRST_RETRY_MS;
   #retryAt = 0;
   #told = { state: "connecting", detail: "" }; // by the server
@@ -112,7 +113,7 @@ class LivePlayer extends HTMLElement {
     const video = this.#video;
     video.addEventListener("error", () => this.#trouble("The browser could not decode a picture."));
     video.addEventListener("waiting", () => {
-      if (!this.#begun || video.seeking || this.#stalled || this.hasAttribute("paused")) return;
+      if (!this.#begun || !this.#firstShown || video.seeking || this.#stalled || this.hasAttribute("paused")) return;
       this.#stalled = true;
       this.#figures.stalls += 1;
     });
@@ -169,6 +170,7 @@ class LivePlayer extends HTMLElement {
 
   // --- Its life -----------------------------------------------------------------------------------------------------
   connectedCallback() {
+    this.#alive = true;
     if (!this.hasAttribute("tabindex")) this.tabIndex = 0;
     if (!this.hasAttribute("role")) this.setAttribute("role", "group");
     const label = this.getAttribute("label") ?? `Live picture of ${this.getAttribute("name") ?? `camera ${this.camera}`}`;
@@ -196,12 +198,15 @@ class LivePlayer extends HTMLElement {
     this.#onVolume();
     this.#showName();
     this.#showSound();
+    this.#showStatistics();
     this.#watchPictures();
     this.#start();
+    if (this.hasAttribute("paused")) this.#standStill();
     this.#lookAround(); // the page may have been opened in the background
   }
 
   disconnectedCallback() {
+    this.#alive = false;
     document.removeEventListener("visibilitychange", this.#lookAround);
     document.removeEventListener("fullscreenchange", this.#lookAround);
     document.removeEventListener("keydown", this.#onKey);
@@ -218,7 +223,7 @@ class LivePlayer extends HTMLElement {
   }
 
   attributeChangedCallback(name, before, after) {
-    if (!this.isConnected || before === after) return;
+    if (!this.#alive || before === after) return;
     if (name === "statistics") this.#showStatistics();
     else if (name === "name") this.#showName();
     else if (name === "paused") this.#standStill();
@@ -382,7 +387,7 @@ class LivePlayer extends HTMLElement {
     const production = productionTime(bytes);
     if (production) {
       this.#cameAt = performance.now();
-      this.#edge.arrived(production.media, this.#cameAt);
+      this.#edge.arrived(production.media, production.lasting, this.#cameAt);
       this.#productions.push(production);
       if (this.#productions.length > PRODUCTIONS) this.#productions.shift();
       this.#counts.came += 1;
@@ -459,7 +464,7 @@ class LivePlayer extends HTMLElement {
       const mediaTime = picture?.mediaTime ?? video.currentTime;
       const ours = this.#productions.length && mediaTime > this.#productions[0].media - 5;
       if (ours && !this.hasAttribute("paused")) this.#shown(mediaTime, picture?.expectedDisplayTime ?? now);
-      if (this.isConnected) video.requestVideoFrameCallback?.(shown);
+      if (this.#alive) video.requestVideoFrameCallback?.(shown);
     };
     if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(shown);
     else video.ontimeupdate = () => video.paused || shown(performance.now());
@@ -476,7 +481,7 @@ class LivePlayer extends HTMLElement {
       this.#latencies.push(serverNow() + (at - performance.now()) - wall);
       if (this.#latencies.length > LATENCIES) this.#latencies.shift();
     }
-    this.#still.hidden = true;
+    if (!this.#still.hidden) this.#still.hidden = true;
     if (!this.hasAttribute("data-picture")) this.setAttribute("data-picture", "");
     if (this.#firstShown) return;
     this.#firstShown = true;

@@ -52,20 +52,22 @@ sheet.replaceSync(`
   :host(:not([data-picture])) .message { inset: 2.4rem 0 0 0; flex-direction: column; justify-content: center; text-align: center;
     background: none; padding: 0.5rem 1rem; overflow: auto; }
   .statistics { position: absolute; inset-block-start: 2.6rem; inset-inline-end: 0.5rem; margin: 0; padding: 0.4rem 0.6rem; border-radius: 4px;
-    display: grid; grid-template-columns: auto auto; gap: 0 0.8rem; background: rgb(0 0 0 / 80%); font-size: 0.75rem;
+    display: grid; grid-template-columns: auto auto; gap: 0 0.8rem; background: rgb(0 0 0 / 86%); font-size: 0.75rem;
     max-block-size: calc(100% - 3rem); overflow: auto; pointer-events: none; }
   .statistics dt { color: #c3cad2; }
   .statistics dd { margin: 0; text-align: end; }
 
-  /* A small picture has room for its name and its state; the rest comes when it is pointed at. */
+  /* A small picture has room for its name and its state; the rest comes at its lower edge when it is pointed at. */
   @container (max-width: 26rem) {
     .tools select, .tools input, .foot span + span { display: none; }
+    .top { block-size: 100%; align-items: flex-start; padding-block-end: 0; background-size: 100% 2.6rem; background-repeat: no-repeat; }
+    .tools { position: absolute; inset-block-end: 0; inset-inline-end: 0; padding: 0.1rem 0.2rem; border-start-start-radius: 5px; background: rgb(0 0 0 / 72%); }
+    :host(:not(:hover, :focus-within, [selected])) .tools, :host(:is(:hover, :focus-within, [selected])) .foot { display: none; }
+    .message button { padding-block: 0.1rem; }
   }
   @container (max-width: 21rem) {
     .foot { display: none; }
-    .name { font-size: 0.8rem; }
-    .message { font-size: 0.8rem; }
-    :host(:not(:hover, :focus-within, [selected])) .tools { display: none; }
+    .name, .message { font-size: 0.8rem; }
   }
   @media (pointer: coarse) {
     .tools button, .tools ::slotted(button) { inline-size: 2.5rem; block-size: 2.5rem; }

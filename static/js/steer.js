@@ -19,116 +19,6 @@ const KEYS = {
   "-": "0,0,-1",
 };
 
-const panel = document.querySelector("[data-steer]");
-const camera = Number(panel?.dataset.steer);
-const speed = panel?.querySelector("[data-speed]");
-
-let held = null; // the button
-let timer = 0;
-let underway = null;
-
-function wanted(button) {
-  const factor = speed ? Number(speed.value) / 100 : 1;
-  const [pan, tilt, zoom] = button.dataset.move.split(",").map((part) => Number(part) * factor);
-  return { pan, tilt, zoom };
-}
-
-async function send(speeds, options) {
-  await call("POST", `cameras/${camera}/ptz`, speeds, options);
-}
-
-async function move() {
-  clearTimeout(timer);
-  const button = held;
-  if (!button) return;
-  underway = send(wanted(button));
-  try {
-    await underway;
-  } catch (error) {
-    if (held === button) release();
-    toast(error.message, "error");
-    return;
-  } finally {
-    underway = null;
-  }
-  if (held === button) timer = setTimeout(move, AGAIN);
-}
-
-function hold(button) {
-  if (held === button) return;
-  if (held) held.classList.remove("held");
-  held = button;
-  button.classList.add("held");
-  if (!underway) move();
-  else underway.catch(() => {}).finally(() => held === button && move());
-}
-
-function stop() {
-  return send({ pan: 0, tilt: 0, zoom: 0 }, { keepalive: true }).catch((error) => toast(error.message, "error"));
-}
-
-function release() {
-  if (!held) return;
-  held.classList.remove("held");
-  held = null;
-  clearTimeout(timer);
-  const late = underway;
-  stop();
-  late?.catch(() => {}).finally(() => held || stop());
-}
-
-async function once(button) {
-  const { ask, method = "POST", body, about } = button.dataset;
-  button.setAttribute("aria-busy", "true");
-  try {
-    await call(method, `cameras/${camera}/${ask}`, body ? JSON.parse(body) : undefined);
-    if (about) toast(about, "success");
-  } catch (error) {
-    toast(error.message, "error");
-  } finally {
-    button.removeAttribute("aria-busy");
-  }
-}
-
-async function savePreset(form) {
-  const number = form.elements.number.value;
-  const body = { name: form.elements.name.value.trim() };
-  if (number) body.number = Number(number);
-  try {
-    const saved = await call("POST", `cameras/${camera}/presets`, body);
-    toast(`Preset ${saved.number} is where the camera looks now.`, "success");
-    form.reset();
-    lookAgain();
-  } catch (error) {
-    toast(error.message, "error");
-  }
-}
-
-/* Ask for something that a form says, and say what went wrong. */
-async function asked(element, ask) {
-  element.setAttribute("aria-busy", "true");
-  try {
-    await ask();
-  } catch (error) {
-    toast(error.message, "error");
-  } finally {
-    element.removeAttribute("aria-busy");
-  }
-}
-
-function turn(form) {
-  const { pan, tilt } = form.elements;
-  return asked(form, () => call("POST", `cameras/${camera}/position`, { pan: Number(pan.value), tilt: Number(tilt.value) }));
-}
-
-function whereItLooks(form) {
-  return asked(form, async () => {
-    const { pan, tilt } = await call("GET", `cameras/${camera}/position`);
-    form.elements.pan.value = pan;
-    form.elements.tilt.value = tilt;
-  });
-}
-
 /* Where in its picture a player was clicked, 0 to 1 from the top left; null beside the picture, or without one. The
    picture keeps its shape within the player. */
 function placeIn(player, event) {
@@ -141,21 +31,133 @@ function placeIn(player, event) {
   return x < 0 || x > 1 || y < 0 || y > 1 ? null : { x, y };
 }
 
-function centerOn(player, event) {
-  const place = placeIn(player, event);
-  if (!place) return;
-  const mark = Object.assign(document.createElement("span"), { className: "aimed-at" });
-  mark.style.left = `${event.clientX}px`;
-  mark.style.top = `${event.clientY}px`;
-  document.body.append(mark);
-  asked(player, () => call("POST", `cameras/${camera}/center`, place)).finally(() => mark.remove());
-}
+/* Make a panel work; what is answered ends it. With `arrowsWithin`, arrow keys steer only while the focus is in there. */
+export function steer(panel, { arrowsWithin = null } = {}) {
+  const ending = new AbortController();
+  const { signal } = ending;
+  const camera = Number(panel.dataset.steer);
+  const speed = panel.querySelector("[data-speed]");
 
-function lookAgain() {
-  if (document.getElementById("presets")) htmx.trigger("#presets", "refresh");
-}
+  let held = null; // the button
+  let timer = 0;
+  let underway = null;
 
-if (panel) {
+  function wanted(button) {
+    const factor = speed ? Number(speed.value) / 100 : 1;
+    const [pan, tilt, zoom] = button.dataset.move.split(",").map((part) => Number(part) * factor);
+    return { pan, tilt, zoom };
+  }
+
+  async function send(speeds, options) {
+    await call("POST", `cameras/${camera}/ptz`, speeds, options);
+  }
+
+  async function move() {
+    clearTimeout(timer);
+    const button = held;
+    if (!button) return;
+    underway = send(wanted(button));
+    try {
+      await underway;
+    } catch (error) {
+      if (held === button) release();
+      toast(error.message, "error");
+      return;
+    } finally {
+      underway = null;
+    }
+    if (held === button) timer = setTimeout(move, AGAIN);
+  }
+
+  function hold(button) {
+    if (held === button) return;
+    if (held) held.classList.remove("held");
+    held = button;
+    button.classList.add("held");
+    if (!underway) move();
+    else underway.catch(() => {}).finally(() => held === button && move());
+  }
+
+  function stop() {
+    return send({ pan: 0, tilt: 0, zoom: 0 }, { keepalive: true }).catch((error) => toast(error.message, "error"));
+  }
+
+  function release() {
+    if (!held) return;
+    held.classList.remove("held");
+    held = null;
+    clearTimeout(timer);
+    const late = underway;
+    stop();
+    late?.catch(() => {}).finally(() => held || stop());
+  }
+
+  async function once(button) {
+    const { ask, method = "POST", body, about } = button.dataset;
+    button.setAttribute("aria-busy", "true");
+    try {
+      await call(method, `cameras/${camera}/${ask}`, body ? JSON.parse(body) : undefined);
+      if (about) toast(about, "success");
+    } catch (error) {
+      toast(error.message, "error");
+    } finally {
+      button.removeAttribute("aria-busy");
+    }
+  }
+
+  async function savePreset(form) {
+    const number = form.elements.number.value;
+    const body = { name: form.elements.name.value.trim() };
+    if (number) body.number = Number(number);
+    try {
+      const saved = await call("POST", `cameras/${camera}/presets`, body);
+      toast(`Preset ${saved.number} is where the camera looks now.`, "success");
+      form.reset();
+      lookAgain();
+    } catch (error) {
+      toast(error.message, "error");
+    }
+  }
+
+  /* Ask for something that a form says, and say what went wrong. */
+  async function asked(element, ask) {
+    element.setAttribute("aria-busy", "true");
+    try {
+      await ask();
+    } catch (error) {
+      toast(error.message, "error");
+    } finally {
+      element.removeAttribute("aria-busy");
+    }
+  }
+
+  function turn(form) {
+    const { pan, tilt } = form.elements;
+    return asked(form, () => call("POST", `cameras/${camera}/position`, { pan: Number(pan.value), tilt: Number(tilt.value) }));
+  }
+
+  function whereItLooks(form) {
+    return asked(form, async () => {
+      const { pan, tilt } = await call("GET", `cameras/${camera}/position`);
+      form.elements.pan.value = pan;
+      form.elements.tilt.value = tilt;
+    });
+  }
+
+  function centerOn(player, event) {
+    const place = placeIn(player, event);
+    if (!place) return;
+    const mark = Object.assign(document.createElement("span"), { className: "aimed-at" });
+    mark.style.left = `${event.clientX}px`;
+    mark.style.top = `${event.clientY}px`;
+    document.body.append(mark);
+    asked(player, () => call("POST", `cameras/${camera}/center`, place)).finally(() => mark.remove());
+  }
+
+  function lookAgain() {
+    if (document.getElementById("presets")) htmx.trigger("#presets", "refresh");
+  }
+
   panel.addEventListener("pointerdown", (event) => {
     const button = event.target.closest("[data-move]");
     if (!button || event.button !== 0) return;
@@ -173,23 +175,24 @@ if (panel) {
       if (!event.repeat) hold(focused);
       return;
     }
+    if (arrowsWithin && !arrowsWithin.contains(event.target)) return;
     if (!(event.key in KEYS) || isTyping(event.target) || event.target.matches("[type=range], [type=radio]") || !keysAreOn()) return;
     const button = panel.querySelector(`[data-move="${KEYS[event.key]}"]`);
     if (!button) return;
     event.preventDefault();
     if (!event.repeat) hold(button);
-  });
+  }, { signal });
   document.addEventListener("keyup", (event) => {
     if (event.key in KEYS || event.key === "Enter" || event.key === " ") release();
-  });
-  addEventListener("blur", release);
-  addEventListener("pagehide", release);
-  document.addEventListener("visibilitychange", () => document.hidden && release());
+  }, { signal });
+  addEventListener("blur", release, { signal });
+  addEventListener("pagehide", release, { signal });
+  document.addEventListener("visibilitychange", () => document.hidden && release(), { signal });
 
   const player = document.querySelector(`live-player[camera="${camera}"]`);
   const aim = panel.querySelector("[data-aim]");
   if (aim && player) {
-    player.addEventListener("click", (event) => player.classList.contains("aimed") && centerOn(player, event));
+    player.addEventListener("click", (event) => player.classList.contains("aimed") && centerOn(player, event), { signal });
   } else if (aim) aim.hidden = panel.querySelector("#aim-help").hidden = true; // nothing to click on
 
   panel.addEventListener("click", (event) => {
@@ -204,8 +207,19 @@ if (panel) {
     if (event.target.matches("[data-save-preset]")) savePreset(event.target);
     else if (event.target.matches("[data-turn]")) turn(event.target);
   });
-  subscribe("camera.presets", (message) => message.camera === camera && lookAgain());
-  subscribe("camera.steered", ({ camera: which, by }) => {
-    if (which === camera) panel.querySelector("[data-holder]").textContent = `${by} is steering`;
+  const unsubscribe = [
+    subscribe("camera.presets", (message) => message.camera === camera && lookAgain()),
+    subscribe("camera.steered", ({ camera: which, by }) => {
+      if (which === camera) panel.querySelector("[data-holder]").textContent = `${by} is steering`;
+    }),
+  ];
+  signal.addEventListener("abort", () => {
+    release();
+    player?.classList.remove("aimed");
+    for (const each of unsubscribe) each();
   });
+  return () => ending.abort();
 }
+
+const there = document.querySelector("[data-steer]");
+if (there) steer(there);

@@ -10,7 +10,7 @@ import { isTyping, keysAreOn } from "./keys.js";
 import { remember, remembered } from "./storage.js";
 import { subscribe } from "./events.js";
 import { toast } from "./toasts.js";
-import { showSteering } from "./wall-steering.js";
+import { closeSteering, showSteering } from "./wall-steering.js";
 import { Views } from "./wall-views.js";
 
 const TILES = { 1: 1, 4: 4, 9: 9, 16: 16, 25: 25, "1+5": 6, "1+7": 8 };
@@ -344,7 +344,12 @@ function press(key) {
     return true;
   }
   if (key === "Enter") return toggleMaximised(selected), true;
-  if (key === "Escape" && maximisedIndex() >= 0) return maximise(null), true;
+  if (key === "Escape") {
+    if (closeSteering()) wall.children[selected].focus();
+    else if (maximisedIndex() >= 0) maximise(null);
+    else return false;
+    return true;
+  }
   if (!keysAreOn()) return false;
   if (/^[1-9]$/.test(key)) return views.useNumber(Number(key));
   if (key === "Delete" || key === "Backspace") return put(selected, null), true;
@@ -358,7 +363,7 @@ document.addEventListener("keydown", (event) => {
   // Arrows walk in the tree, and Enter and Space press what has the focus.
   const { target } = event;
   const elsewhere = target.closest?.("#wall-side, #steering");
-  const pressed = target.closest?.("a, button, summary, input, select, live-player");
+  const pressed = event.composedPath()[0].closest?.("a, button, summary, input, select");
   if ((elsewhere || pressed) && (event.key in WAYS || event.key === "Enter" || event.key === " " || event.key === "Backspace")) return;
   if (elsewhere && event.key === "Delete") return;
   if (press(event.key)) event.preventDefault();
