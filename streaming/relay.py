@@ -21,6 +21,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ from streaming.wire.timeline import Timeline
 
 log = logging.getLogger(__name__)
 
+# What zero means on all timelines of this process. A little in the past, so that nothing stands before it.
+ORIGIN = time.time() - 10.0
 # A ring larger than this (a camera that hardly ever sends a key picture) is emptied; who joins then waits for the next.
 MAX_RING_BYTES = 16 * 1024 * 1024
 # What stays in the ring before the newest key picture, so that a viewer a few pictures behind loses none.
@@ -78,7 +81,7 @@ class Relay:
         self._timing = timing
         self._on_idle = on_idle
         self._order = DecodeTimes()
-        self._timeline = Timeline(CLOCK_RATE)
+        self._timeline = Timeline(CLOCK_RATE, ORIGIN)
         self._sound_timeline: Timeline | None = None
         self._sound_track: AudioTrack | None = None
         self._sound_at = 0.0  # by the loop's clock
@@ -259,7 +262,7 @@ class Relay:
         self._sound_at = asyncio.get_running_loop().time()
         track = unit.track
         if self._sound_timeline is None or self._sound_track != track:
-            self._sound_timeline, self._sound_track = Timeline(track.rate), track
+            self._sound_timeline, self._sound_track = Timeline(track.rate, ORIGIN), track
             self.sound.clear()
             self.init_with_sound = None
         decode_time, duration = self._sound_timeline.place(unit.time, unit.received, unit.samples)

@@ -18,11 +18,6 @@ can be mixed by putting their fragments after each other.
 
 from __future__ import annotations
 
-import time
-
-# What zero means on all timelines of this process. A little in the past, so that nothing stands before it.
-ORIGIN = time.time() - 10.0
-
 
 class Timeline:
     FIRST = 1 / 30  # seconds that the very first picture is said to last, before there is any interval
@@ -33,7 +28,8 @@ class Timeline:
     GAIN = 1 / 64  # of its distance from the arrival each unit makes good
     BEND = 1 / 100
 
-    def __init__(self, rate: int, origin: float = ORIGIN) -> None:
+    def __init__(self, rate: int, origin: float) -> None:
+        """`origin` is the Unix time that is zero, the same for all that is to be mixed."""
         self._rate = rate
         self._origin = origin
         self._position = -1.0  # nothing was placed yet
