@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 
 from accounts.policy import Standing
 from accounts.sockets import GuardedConsumer
-from devices.coordination import shared
+from devices.coordination import cancellation_kept, shared
 from devices.events import CHANNEL
 from devices.models import Camera, Device
 
@@ -104,13 +104,15 @@ class Subscription:
         while True:
             try:
                 async with contextlib.aclosing(shared().pubsub(ignore_subscribe_messages=True)) as pubsub:
-                    await pubsub.subscribe(CHANNEL)
-                    await pubsub.get_message(ignore_subscribe_messages=True, timeout=LISTEN_SECONDS)
+                    with cancellation_kept():
+                        await pubsub.subscribe(CHANNEL)
+                        await pubsub.get_message(ignore_subscribe_messages=True, timeout=LISTEN_SECONDS)
                     retry = 0.5
                     self._standing = True
                     self._tell(RESYNC)
                     while True:
-                        message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=LISTEN_SECONDS)
+                        with cancellation_kept():
+                            message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=LISTEN_SECONDS)
                         if message is not None and message["type"] == "message":
                             self._tell(message["data"])
             except (RedisError, OSError) as error:

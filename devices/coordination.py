@@ -88,14 +88,23 @@ async def coordinated(doing: str = "send commands to devices") -> AsyncIterator[
     what cannot be done."""
     try:
         async with asyncio.timeout(_BLOCK_SECONDS):
-            task = asyncio.current_task()
-            cancelled_before = task.cancelling() if task else 0
-            yield shared()
-            # redis-py loses a cancellation that meets its look whether a pooled connection is still usable.
-            if task and task.cancelling() > cancelled_before:
-                raise asyncio.CancelledError
+            with cancellation_kept():
+                yield shared()
     except (RedisError, OSError) as error:
         raise NoCoordination(doing) from error
+
+
+@contextmanager
+def cancellation_kept() -> Iterator[None]:
+    """For whoever uses `shared()` by itself: redis-py loses a cancellation that meets its look whether a connection is
+    still usable. It is raised at the end of the block then."""
+    task = asyncio.current_task()
+    cancelled_before = task.cancelling() if task else 0
+    try:
+        yield
+    finally:
+        if task and task.cancelling() > cancelled_before:
+            raise asyncio.CancelledError
 
 
 def run_script(script: str, keys: Sequence[str], arguments: Sequence[str | int]) -> asyncio.Future[Any]:

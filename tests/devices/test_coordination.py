@@ -7,13 +7,15 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import pytest
+import redis
 from django.conf import settings
 
 from devices import coordination, polling
-from devices.coordination import coordinated, coordinated_sync
+from devices.coordination import coordinated, coordinated_sync, run_script
 from devices.errors import NoCoordination
 from devices.polling import Memory, Outcome
 from tests.devices.conftest import unsaved_device
@@ -94,3 +96,77 @@ async def test_nothing_is_kept_of_a_look_that_redis_ended(monkeypatch: pytest.Mo
     monkeypatch.setattr(polling, "store", not_kept)
     with pytest.raises(NoCoordination):
         await polling.look_now(unsaved_device(1))
+
+
+async def test_a_cancellation_that_the_library_swallows_is_raised_all_the_same() -> None:
+    begun = asyncio.Event()
+
+    async def swallowing() -> None:
+        begun.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+    async def using() -> None:
+        with coordination.cancellation_kept():
+            await swallowing()
+        raise AssertionError("it went on")
+
+    task = asyncio.create_task(using())
+    await begun.wait()
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+
+
+# --- Scripts ----------------------------------------------------------------------------------------------------------
+COUNT = "return {redis.call('INCRBY', KEYS[1], ARGV[1]), ARGV[1]}"
+
+
+@pytest.fixture
+def trips(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many scripts each round trip took along."""
+    sizes: list[int] = []
+    round_trip = coordination._round_trip
+
+    async def counted(some: list[Any]) -> list[Any]:
+        sizes.append(len(some))
+        return await round_trip(some)
+
+    monkeypatch.setattr(coordination, "_round_trip", counted)
+    return sizes
+
+
+async def test_scripts_asked_for_together_share_round_trips_and_each_gets_its_own_answer(
+    redis_client: redis.Redis, trips: list[int]
+) -> None:
+    asked = [run_script(COUNT, ["sum"], (number,)) for number in range(250)]
+    answers = await asyncio.gather(*asked)
+    assert [int(answer[1]) for answer in answers] == list(range(250))
+    assert redis_client.get("sum") == str(sum(range(250))).encode(), "each ran once"
+    assert trips == [100, 100, 50]
+
+
+async def test_a_script_that_fails_spoils_no_other(redis_client: redis.Redis) -> None:
+    good, bad = run_script(COUNT, ["sum"], (1,)), run_script("return redis.call('NONSENSE')", ["sum"], ())
+    assert await good == [1, "1"]
+    with pytest.raises(NoCoordination):
+        await bad
+
+
+async def test_a_script_runs_although_who_asked_has_left(redis_client: redis.Redis) -> None:
+    left = run_script(COUNT, ["sum"], (5,))
+    left.cancel()
+    assert await run_script(COUNT, ["sum"], (1,)) == [6, "1"]
+
+
+async def test_all_whose_scripts_wait_for_a_redis_that_does_not_answer_are_told(
+    silent: Silent, trips: list[int]
+) -> None:
+    first = run_script(COUNT, ["sum"], (1,))
+    await asyncio.sleep(0)
+    later = run_script(COUNT, ["sum"], (1,))
+    async with asyncio.timeout(10):
+        for each in (first, later):
+            with pytest.raises(NoCoordination):
+                await each
+    assert trips == [1], "the second waited for the same silence"
