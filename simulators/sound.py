@@ -1,9 +1,9 @@
-"""Live sound: a tone of the device's own that beeps at the full second, encoded once however many receive it.
+"""Live sound: a tone of the device's own that beeps at the full second, encoded in advance.
 
 Samples follow the device's clock as pictures do (sample k is heard k / rate seconds after the device started), so the
 beep falls on the pictures whose number is a multiple of their rate, and pictures and sound can be held against each
-other. The tone repeats itself each second: its samples are computed once. Encoding costs some tenths of a millisecond
-a unit and happens on the event loop, and only while somebody listens.
+other. The tone repeats itself each second, so after a whole number of seconds and units a loop of units has no seam.
+A process encodes each loop once, when it is first listened to: sending is all that sound costs then.
 
     codec      units                                   clock
     aac        AAC-LC, 48 kHz, mono, 1024 samples      48 kHz
@@ -17,8 +17,10 @@ from __future__ import annotations
 import array
 import asyncio
 import math
+import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol, cast
 
@@ -28,6 +30,7 @@ from simulators import gsm
 
 LOUD, QUIET = 12_000, 3_000  # of 32767: the beep and the tone between beeps
 BEEP_SECONDS = 0.1
+WARM_UP = 10  # units an encoder is given before a loop begins
 LATE = 1.0  # seconds behind the clock after which sound is skipped instead of caught up
 AUDIO_SPECIFIC_CONFIG = bytes.fromhex("1188")
 """AAC-LC, 48 kHz, one channel: what a decoder of the `aac` units has to be told."""
@@ -129,6 +132,43 @@ Listener = Callable[[bytes, int, float], None]
 """Takes a unit, its time in samples since the device started, and the same on the wall's clock."""
 
 
+@dataclass(frozen=True)
+class SoundLoop:
+    units: tuple[bytes, ...]
+    rate: int
+    samples: int
+    """In each unit. Unit n of a device holds its samples from n times this on."""
+
+
+_loops: dict[tuple[str, int], SoundLoop] = {}
+_encoding = threading.Lock()
+
+
+def sound_loop(codec: str, frequency: int) -> SoundLoop:
+    """The loop of this tone; the first one who asks waits for it."""
+    key = codec, frequency
+    with _encoding:
+        if key not in _loops:
+            _loops[key] = _encode(codec, frequency)
+        return _loops[key]
+
+
+def _encode(codec: str, frequency: int) -> SoundLoop:
+    encoder = ENCODERS[codec]()
+    rate, length = encoder.rate, encoder.unit_samples
+    count = math.lcm(rate, length) // length
+    # An encoder needs a while to sound as it does in the middle.
+    before = WARM_UP + encoder.padding // length
+    twice = second(rate, frequency) * 2
+    at = -WARM_UP * length
+    units: list[bytes] = []
+    while len(units) < before + count:
+        start = at % rate
+        units += encoder.encode(twice[start : start + encoder.samples])
+        at += encoder.samples
+    return SoundLoop(tuple(units[before : before + count]), rate, length)
+
+
 class SoundSource:
     def __init__(self, codec: str, *, seed: int, started: float) -> None:
         self.codec = codec
@@ -140,7 +180,7 @@ class SoundSource:
         self._task: asyncio.Task[None] | None = None
 
     @property
-    def encoding(self) -> bool:
+    def running(self) -> bool:
         return self._task is not None
 
     def add(self, listener: Listener) -> None:
@@ -149,31 +189,26 @@ class SoundSource:
             self._task = asyncio.create_task(self._run())
 
     def remove(self, listener: Listener) -> None:
+        """Send nothing more to this listener; the last one gone stops the sound."""
         self._listeners.remove(listener)
         if not self._listeners and self._task is not None:
             self._task.cancel()
             self._task = None
 
     async def _run(self) -> None:
-        encoder = ENCODERS[self.codec]()
-        rate, length = encoder.rate, encoder.unit_samples
-        tone = second(rate, self._frequency)
-        twice = tone + tone
-        given = self._now(rate)
-        sent = given - encoder.padding
+        loop = await asyncio.to_thread(sound_loop, self.codec, self._frequency)
+        seconds = loop.samples / loop.rate
+        number = self._next(seconds)
         while True:
-            start = given % rate
-            for unit in encoder.encode(twice[start : start + encoder.samples]):
-                await asyncio.sleep(self._started + (sent + length) / rate - time.monotonic())
-                self._send(unit, sent, rate)
-                sent += length
-            given += encoder.samples
-            if time.monotonic() > self._started + given / rate + LATE:  # the gap is as long as what is skipped
-                skipped = self._now(rate) - given
-                given, sent = given + skipped, sent + skipped
+            # A unit is there when its last sample has been heard.
+            await asyncio.sleep(self._started + (number + 1) * seconds - time.monotonic())
+            self._send(loop.units[number % len(loop.units)], number * loop.samples, loop.rate)
+            number += 1
+            if time.monotonic() > self._started + (number + 1) * seconds + LATE:
+                number = self._next(seconds)
 
-    def _now(self, rate: int) -> int:
-        return math.ceil((time.monotonic() - self._started) * rate)
+    def _next(self, seconds: float) -> int:
+        return math.ceil((time.monotonic() - self._started) / seconds)
 
     def _send(self, unit: bytes, sample: int, rate: int) -> None:
         now = time.monotonic()

@@ -190,7 +190,7 @@ class Live:
             video, encoding, listened = self._plan.video(codec), False, False
         else:
             codec, video = view.codec, view.video.format
-            encoding, listened = view.video.encoding, view.sound.encoding
+            encoding, listened = view.video.encoding, view.sound.running
         size = f"{video.width}x{video.height}"
         return {"codec": codec, "size": size, "rate": float(video.rate), "encoding": encoding, "sound": listened}
 

@@ -15,7 +15,7 @@ from simulators.loops import loop
 from simulators.multipart import GARBAGE, MOST_WAITING, Parts, Passage, Tampering, part
 from simulators.picture import Picture, read_strip
 from simulators.rtp import Numbering, Packetizer, aac_payload, h264_payloads, h265_payloads
-from simulators.sound import AUDIO_SPECIFIC_CONFIG, BEEP_SECONDS, ENCODERS, SoundSource, pitch, second
+from simulators.sound import AUDIO_SPECIFIC_CONFIG, BEEP_SECONDS, ENCODERS, SoundSource, pitch, second, sound_loop
 from simulators.stills import JpegEncoder
 from simulators.video import Drawn, VideoFormat, VideoSource
 from tests.simulators.helpers import Packet, eventually
@@ -130,6 +130,26 @@ def test_every_codec_plays_the_devices_tone(codec, seed):
     assert max(loud) > 2 * max(quiet)
 
 
+@pytest.mark.parametrize("codec", ENCODERS)
+def test_a_loop_of_sound_has_no_seam_and_beeps_at_the_full_second(codec):
+    looped = sound_loop(codec, 440)
+    assert sound_loop(codec, 440) is looped
+    assert len(looped.units) * looped.samples % looped.rate == 0
+    decoder, config = DECODERS[codec]
+    rate, ahead = looped.rate, 16 * looped.samples
+    turns = 2 if codec == "aac" else 6
+    heard = samples(decoder, list(looped.units) * turns, rate=rate, config=config)
+    quiet = heard[rate // 5 : rate - ahead // 16]
+    seam = len(looped.units) * looped.samples
+    around = heard[seam - ahead : seam]
+    assert is_tone(around, 440, rate)
+    assert max(map(abs, around)) < 1.5 * max(map(abs, quiet))
+    assert max(heard[seam : seam + rate // 20]) > 2 * max(quiet)
+    for full in range(rate, 2 * rate, rate):
+        begins = next(index for index in range(full - rate // 4, full + rate // 4) if heard[index] > 2 * max(quiet))
+        assert abs(begins - full) < 0.02 * rate
+
+
 def test_a_frame_of_gsm_is_33_bytes_and_silence_stays_silent():
     frame = gsm.encode([0] * gsm.SAMPLES)
     assert (len(frame), frame[0] >> 4) == (33, 0xD)
@@ -148,11 +168,12 @@ async def test_sound_follows_the_clock_and_stops_with_its_last_listener():
     source.add(listener)
     await eventually(lambda: len(heard) > 5)
     source.remove(listener)
-    assert not source.encoding
+    assert not source.running
     first, _ = heard[0]
     assert [sample for sample, _ in heard] == [first + 320 * index for index in range(len(heard))]
     assert heard[1][1] - heard[0][1] == pytest.approx(0.04, abs=0.01)
     assert first >= 100 * 8000
+    assert first % 320 == 0
 
 
 class Kept:
