@@ -19,6 +19,7 @@ from devices.pages import (
 urlpatterns = [
     path("devices/", listing.device_list, name="list"),
     path("devices/bulk/", listing.act_on_many, name="bulk"),
+    path("devices/matching/", listing.matching, name="matching"),
     path("devices/import/", importing.import_page, name="import"),
     path("devices/add/", adding.add, name="add"),
     path("devices/add/probe/", adding.probe, name="probe"),

@@ -9,7 +9,7 @@ from asgiref.sync import sync_to_async
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db.models import F, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
@@ -57,6 +57,16 @@ def device_list(request: HttpRequest) -> HttpResponse:
         "may_everything": may(request.user, Action.MANAGE_USERS),
     }
     return render(request, "devices/list.html", context)
+
+
+@page(Action.CONFIGURE)
+@require_safe
+def matching(request: HttpRequest) -> JsonResponse:
+    """All devices that match the search of the list's address, and that may be acted upon: for selecting them all."""
+    visible = Device.objects.controlled_by(request.user)
+    form = DeviceFilter(request.GET, sites=Site.objects.visible_to(request.user), tags=_tags(visible))
+    found = _sorted(_found(visible, form.chosen()), request.GET.get("sort", ""))
+    return JsonResponse({"devices": [{"id": key, "name": name} for key, name in found.values_list("pk", "name")]})
 
 
 def _tags(visible: DeviceQuerySet) -> QuerySet[Tag]:
