@@ -56,8 +56,8 @@ class Wall:
         """The newest socket of a camera's player."""
         return next(socket for socket in reversed(self.sockets) if socket.camera == camera.pk)
 
-    def wait(self, true: Callable[[], bool], what: str) -> None:
-        for _ in range(200):
+    def wait(self, true: Callable[[], bool], what: str, seconds: int = 10) -> None:
+        for _ in range(20 * seconds):
             if true():
                 return
             self.visit.page.wait_for_timeout(50)
@@ -240,6 +240,19 @@ def test_hidden_tiles_stop_their_streams_and_come_back(wall: Wall, fleet: dict[s
     assert not shown.closed
     wall.press("Enter")
     wall.wait(lambda: not wall.of(fleet["Corridor"]).closed, "a tile that is shown again has no socket")
+
+
+def test_a_hidden_page_closes_its_sockets_and_opens_them_when_it_is_shown(wall: Wall, fleet: dict[str, Camera]) -> None:
+    wall.open()
+    before = wall.of(fleet["Corridor"])
+    show = """hidden => {
+      Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    wall.visit.page.evaluate(show, True)
+    wall.wait(lambda: before.closed, "a hidden page still has its sockets", 30)
+    wall.visit.page.evaluate(show, False)
+    wall.wait(lambda: not wall.of(fleet["Corridor"]).closed, "a page that is shown again has no sockets")
 
 
 def test_the_quality_is_for_all_and_is_kept(wall: Wall, fleet: dict[str, Camera]) -> None:

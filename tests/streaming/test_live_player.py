@@ -58,7 +58,7 @@ def running() -> Iterator[Running]:
     server = uvicorn.Server(config)
 
     async def serve() -> None:
-        streams = {1: VideoFormat(640, 360, Fraction(15), 1000)}
+        streams = {1: VideoFormat(640, 360, Fraction(15), 1000), 2: VideoFormat(320, 180, Fraction(15), 500)}
         async with PovcamSimulator(seed=SEED, name="Gate", streams=streams) as recorder:
             serving = asyncio.create_task(server.serve())
             while not server.started:  # noqa: ASYNC110 — uvicorn announces it so
@@ -80,7 +80,9 @@ def running() -> Iterator[Running]:
 
 @pytest.fixture
 def camera(running: Running, new_camera: Callable[..., Camera]) -> Camera:
-    told = {"streams": {"h264": {"transmits": True, "width": 640, "max_fps": 15}}}
+    told = {
+        "streams": {"h264": {"transmits": True, "width": 640, "max_fps": 15}, "h264_2": {"width": 320, "max_fps": 15}}
+    }
     return new_camera(host="127.0.0.1", port=running.recorder.port, username="admin", password="12345", status=told)
 
 
@@ -166,6 +168,57 @@ def test_the_picture_plays_and_moves_on(page: Page, camera: Camera):
     assert statistics["dropped"] == 0
     assert (statistics["width"], statistics["height"]) == (640, 360)
     assert statistics["latency"] is not None
+    assert page.complaints == []
+
+
+def test_it_tells_how_old_pictures_are_by_the_servers_clock(page: Page):
+    expect(player(page, "live")).to_be_visible(timeout=15_000)
+    numbers_shown(page, 30)
+    statistics = page.evaluate("document.querySelector('live-player').statistics")
+    assert statistics["clock"] is not None, "the clocks were not compared"
+    assert 0 < statistics["latency"] <= statistics["latencyP90"]
+    assert 100 <= statistics["target"] <= 250
+    assert statistics["startedAfter"] > 0
+
+
+def test_it_stands_still_and_goes_on_with_the_present(page: Page):
+    expect(player(page, "live")).to_be_visible(timeout=15_000)
+    numbers_shown(page, 3)
+    page.keyboard.press(" ")
+    expect(player(page, "paused")).to_be_visible()
+    page.wait_for_timeout(300)
+    still = number_shown(page)
+    page.wait_for_timeout(1500)
+    assert number_shown(page) == still
+    page.keyboard.press(" ")
+    expect(player(page, "live")).to_be_visible()
+    numbers = numbers_shown(page, 6)
+    assert still is not None
+    assert numbers[-1] > still + 15
+    assert page.complaints == []
+
+
+def test_a_tile_made_large_gets_the_large_picture_on_the_same_socket(page: Page, running: Running):
+    sockets: list[str] = []
+    page.on("websocket", lambda socket: sockets.append(socket.url))
+    page.goto(f"{running.url}/")
+    page.get_by_role("button", name="16", exact=True).click()  # until now it was alone
+    page.reload()
+    expect(player(page, "live")).to_be_visible(timeout=15_000)
+    numbers_shown(page, 10)
+    size = "(({ videoWidth, videoHeight }) => [videoWidth, videoHeight])(document.querySelector('live-player').video)"
+    assert page.evaluate(size) == [320, 180]
+    sockets.clear()
+    page.locator(".spot").first.click()
+    page.keyboard.press("Enter")
+    for _ in range(200):
+        if page.evaluate(size) == [640, 360]:
+            break
+        page.wait_for_timeout(50)
+    assert page.evaluate(size) == [640, 360]
+    numbers = numbers_shown(page, 10)
+    assert numbers == sorted(numbers)
+    assert [url for url in sockets if "/ws/live/" in url] == []
     assert page.complaints == []
 
 
