@@ -50,7 +50,7 @@ PAGES = (
         "d",
         "devices:list",
         Action.WATCH,
-        ("devices:list", "devices:device", "devices:add", "devices:import"),
+        ("devices:list", "devices:device", "devices:add", "devices:import", "devices:site"),
     ),
     Page("Events", "activity", "e", "devices:events", Action.WATCH, ("devices:events",)),
     Page("Users", "users", "u", "accounts:users", Action.MANAGE_USERS, ("accounts:user",), last=True),

@@ -184,12 +184,12 @@ def test_it_turns_to_degrees_and_tells_where_it_looks(
     camera = Camera.objects.create(device=row, number=1, name="Lobby")
     visit.sign_in(admin)
     visit.go(f"/cameras/{camera.pk}/")
-    visit.page.get_by_label("Pan, degrees").fill("40")
-    visit.page.get_by_label("Tilt, degrees").fill("20")
+    visit.page.get_by_label("Pan (°)").fill("40")
+    visit.page.get_by_label("Tilt (°)").fill("20")
     with visit.page.expect_response(lambda answer: answer.url.endswith("/position") and answer.status == 204):
         visit.page.get_by_role("button", name="Turn", exact=True).click()
-    visit.page.get_by_label("Pan, degrees").fill("0")
+    visit.page.get_by_label("Pan (°)").fill("0")
     visit.page.get_by_role("button", name="Where does it look?").click()
-    expect(visit.page.get_by_label("Pan, degrees")).to_have_value("40")
-    expect(visit.page.get_by_label("Tilt, degrees")).to_have_value("20")
+    expect(visit.page.get_by_label("Pan (°)")).to_have_value("40")
+    expect(visit.page.get_by_label("Tilt (°)")).to_have_value("20")
     assert simulator.violations == []
