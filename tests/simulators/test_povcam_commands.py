@@ -282,3 +282,13 @@ async def test_a_challenge_and_its_answer_are_one_command():
         await client.ask("set_basic?plugin_disp=1", "POST", ADMIN)
         assert [asked.status for asked in device.requests] == [401, 204]
         assert client.notes == []
+
+
+async def test_a_picture_of_lower_quality_is_smaller_and_none_is_too_large(client):
+    sizes = []
+    for quality in ("4", "5"):
+        await client.set(f"set_jpeg?jpeg_quality={quality}")
+        sizes.append(len((await client.ask("camera")).content))
+    assert sizes[0] > 1.3 * sizes[1]
+    assert sizes[0] <= 60 * 1024  # what get_capability promises
+    assert sizes[1] <= 30 * 1024

@@ -3,6 +3,7 @@
 import array
 import asyncio
 import io
+import socket
 from itertools import pairwise
 
 import av
@@ -240,3 +241,17 @@ async def test_sound_can_stop_while_the_pictures_go_on(listened):
         assert len(rtsp.data[22]) == sound
         listened.device.inject("clear")
         await rtsp.more(22, sound + 2)
+
+
+async def test_by_multicast_sound_comes_a_thousand_ports_higher(listened, make_port_at):
+    sound = make_port_at("239.192.7.1", 31_000)
+    joined = socket.inet_aton("239.192.7.1") + socket.inet_aton("127.0.0.1")
+    sound.socket.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, joined)
+    await listened.set(f"set_h264?h264_unimulti=multi&multicast_port={sound.number - 1000}")
+    uid = await listened.uid()
+    reply = await listened.ask(f"audio?connect=start&protocol=rtp&UID={uid}&mode=in")
+    assert reply.status_code == 200
+    assert (await sound.receive()).payload_type == 99
+    assert (await listened.ask(f"audio?connect=stop&protocol=rtp&UID={uid}&mode=in")).status_code == 200
+    assert await sound.silent(0.3)
+    assert listened.violations == []

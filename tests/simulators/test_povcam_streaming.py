@@ -240,3 +240,21 @@ async def test_a_stream_ends_when_it_is_sent_another_way(client, rtp_port):
     await client.set("set_h264_2?multicast_addr4=77")
     assert list(client.device.sessions()) == []
     assert client.device.encoding == []
+
+
+async def test_by_unicast_manual_pictures_go_to_the_port_that_is_set(client, rtp_port):
+    await client.set(f"set_h264_2?h264_unimulti=uni_manual&unicast_port={rtp_port.number}")
+    uid = await start(client, 40_000, 2)
+    await rtp_port.pictures(2)
+    assert [session["streaming"]["port"] for session in client.device.sessions()] == [rtp_port.number]
+    await stop(client, 40_000, uid, 2)
+    assert await rtp_port.silent(0.3)
+    assert client.violations == []
+
+
+async def test_a_report_comes_to_the_port_after_the_pictures(client, make_pair):
+    video, reports = make_pair()
+    await start(client, video.number, 2)
+    report = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(reports.socket, 2000), 5)
+    assert report[:4] == b"\x80\xc8\x00\x06"
+    assert (await video.receive()).payload_type == 98
