@@ -7,7 +7,7 @@ growing and none after the picture is shown.
 `DecodeTimes` works as an encoder does. If at most N pictures overtake any other (the depth), the n-th picture is
 decoded when the (n - N)-th in the order of showing is shown; the times seen so far, sorted, tell that. The depth comes
 from the stream's parameter sets or, where those do not tell, is learned: a picture whose turn has already passed makes
-it deeper by one, and is itself shown late, once.
+it deeper, and is itself shown late, once. What was learned and not needed for a while is forgotten again.
 
 Without B pictures (depth 0) both times are the same. A key picture far from what came before it begins anew, so that
 lost pictures lie before it and not in it. Tolerated: times that jump or step back, which also begin anew.
@@ -15,13 +15,14 @@ lost pictures lie before it and not in it. Tolerated: times that jump or step ba
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_right, insort
 
 from streaming.media import CLOCK_RATE
 
 MAX_DEPTH = 16  # pictures; both standards' largest
 FIRST_INTERVAL = CLOCK_RATE // 30
 LONGEST = 2 * CLOCK_RATE  # further apart than this is another beginning
+FORGET = 8  # key pictures; some groups of pictures have no B pictures
 
 
 class DecodeTimes:
@@ -30,6 +31,9 @@ class DecodeTimes:
     def __init__(self, reorder: int = 0) -> None:
         self.depth = min(reorder, MAX_DEPTH)
         self.learned = 0  # how often the depth had to grow
+        self._told = self.depth
+        self._needed = 0  # the depth that was really there, in the last few groups of pictures
+        self._groups = 0
         self._interval = FIRST_INTERVAL
         self._shown: list[int] = []  # the latest times of showing since the beginning, sorted: all that may still count
         self._last = 0  # the latest decode time
@@ -37,11 +41,18 @@ class DecodeTimes:
     def place(self, time: int, key: bool) -> tuple[int, int]:
         """The decode time of the picture shown at `time`, and how much later it is shown. Decode times grow, except
         where the sender's clock steps back."""
+        if key:
+            self._look_back()
         shown = self._shown
         if not shown or self._is_beginning(time, time - shown[-1], key):
+            decode = time - self.depth * self._interval
+            if shown and shown[-1] < time:
+                decode = max(decode, self._last + 1)
             self._shown = [time]
-            self._last = time - self.depth * self._interval
-            return self._last, self.depth * self._interval
+            self._last = decode
+            return decode, max(0, time - decode)
+        if time < shown[-1]:
+            self._needed = max(self._needed, len(shown) - bisect_right(shown, time))
         insort(shown, time)
         if len(shown) > MAX_DEPTH + 1:
             del shown[0]
@@ -57,6 +68,13 @@ class DecodeTimes:
         self._last = decode
         return decode, max(0, time - decode)
 
+    def _look_back(self) -> None:
+        """A depth that is not needed would only hold pictures back: a clock that stepped back a little taught it."""
+        self._groups += 1
+        if self._groups > FORGET:
+            self.depth = min(self.depth, max(self._told, self._needed))
+            self._groups = self._needed = 0
+
     def _turn(self) -> int:
         shown = self._shown
         missing = self.depth + 1 - len(shown)
@@ -64,6 +82,7 @@ class DecodeTimes:
 
     def _is_beginning(self, time: int, step: int, key: bool) -> bool:
         if key:
-            # Up to 2^depth - 1 pictures are commonly shown between two that follow each other.
-            return step > ((1 << min(self.depth, 4)) + 1) * self._interval or time <= self._last
+            # Up to 2^depth - 1 pictures are commonly shown between two that follow each other, and none after a key
+            # picture that was decoded before it.
+            return step > ((1 << min(self.depth, 4)) + 1) * self._interval or step < 0
         return not -LONGEST < step < LONGEST

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import av
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streaming.media import AccessUnit
@@ -88,6 +88,24 @@ def test_lost_pictures_lie_before_the_key_picture_and_not_in_it():
     ]
 
 
+def test_what_a_clock_taught_that_stepped_back_a_little_is_forgotten():
+    times = DecodeTimes()
+    taken = [*range(40), *range(25, 400)]  # half a second back, in the middle of a group of pictures
+    offsets = [times.place(n * TICKS, place % 15 == 0)[1] for place, n in enumerate(taken)]
+    assert max(offsets) > 10 * TICKS
+    assert times.depth == 0
+    assert offsets[-100:] == [0] * 100
+
+
+def test_groups_without_b_pictures_between_do_not_make_it_forget():
+    times = DecodeTimes()
+    for group in range(40):
+        order = [0, 1, 2, 3, 4, 5] if group % 7 else [0, 3, 1, 2, 5, 4]
+        for n in order:
+            times.place((6 * group + n) * TICKS, n == 0)
+    assert (times.depth, times.learned) == (1, 1)
+
+
 def test_a_clock_that_steps_back_begins_anew():
     times = DecodeTimes(1)
     for n in range(1000, 1010):
@@ -100,6 +118,7 @@ def test_a_clock_that_steps_back_begins_anew():
     st.integers(0, 20),
     st.lists(st.tuples(st.integers(-(2**34), 2**34) | st.integers(0, 200_000), st.booleans()), max_size=120),
 )
+@settings(max_examples=2000)
 def test_whatever_times_come_no_picture_is_shown_before_it_is_decoded(depth: int, pictures: list[tuple[int, bool]]):
     times = DecodeTimes(depth)
     placed = []
@@ -108,8 +127,8 @@ def test_whatever_times_come_no_picture_is_shown_before_it_is_decoded(depth: int
         assert placed[-1][1] >= 0
         assert times.depth <= MAX_DEPTH
         assert len(times._shown) <= MAX_DEPTH + 1
-    backwards = sum(later[0] <= earlier[0] for earlier, later in pairwise(placed))
-    assert backwards <= sum(later[0] < earlier[0] for earlier, later in pairwise(pictures))
+    backwards = {n for n in range(1, len(placed)) if placed[n][0] <= placed[n - 1][0]}
+    assert all(pictures[n][0] < max(time for time, _ in pictures[:n]) for n in backwards)
 
 
 @given(st.integers(1, 4), st.integers(0, 2**33), st.randoms(use_true_random=False))
