@@ -16,6 +16,7 @@
  *   target       ms behind the newest picture, instead of what the line needs (100 to 250)
  *   width        pixels to ask for, instead of those it has on the screen
  *   snapshot     address of a still that is shown, with its age, until there are pictures
+ *   simulated    says that nothing of it is real
  *   no-keys      leaves the keys to the page; no-quality, no-audio: leaves out these controls
  *   tabindex, role, aria-label get values where they have none.
  * Kept by the element, for styles and tests
@@ -153,7 +154,8 @@ class LivePlayer extends HTMLElement {
     for (const kind of ["click", "dblclick", "pointerdown", "mousedown", "touchstart", "wheel"]) {
       parts.tools.addEventListener(kind, (event) => event.target.closest('[slot="tools"]') || event.stopPropagation(), { passive: true });
     }
-    const chips = element("span", { className: "chips" }, parts.state, parts.stale, parts.transcoded);
+    parts.simulated = element("span", { className: "chip sim", hidden: true, title: "Simulated" }, icon("flask-conical"), element("span", { textContent: "Simulated" }));
+    const chips = element("span", { className: "chips" }, parts.state, parts.stale, parts.transcoded, parts.simulated);
     const top = element("div", { className: "bar top" }, parts.name, chips, parts.tools);
     parts.what = element("span");
     parts.how = element("span");
@@ -177,6 +179,7 @@ class LivePlayer extends HTMLElement {
     if (!this.hasAttribute("aria-label")) this.setAttribute("aria-label", label);
     this.#video.setAttribute("aria-label", label);
     this.#parts.quality.hidden = this.hasAttribute("no-quality");
+    this.#parts.simulated.hidden = !this.hasAttribute("simulated");
     document.addEventListener("visibilitychange", this.#lookAround);
     document.addEventListener("fullscreenchange", this.#lookAround);
     document.addEventListener("keydown", this.#onKey);

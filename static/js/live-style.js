@@ -27,7 +27,7 @@ sheet.replaceSync(`
   .chips { display: flex; gap: 0.3rem; flex: none; }
   .chip { display: inline-flex; align-items: center; gap: 0.3em; padding: 0.05em 0.45em; border: 1px solid currentColor;
     border-radius: 4px; background: #0b0e12; font-size: 0.75rem; font-weight: 600; white-space: nowrap; text-shadow: none; }
-  .good { color: #4ddb91; } .warn { color: #f7be4b; } .bad { color: #ff8a8a; } .idle { color: #cdd5dd; }
+  .good { color: #4ddb91; } .warn { color: #f7be4b; } .bad { color: #ff8a8a; } .idle { color: #cdd5dd; } .sim { color: #c9a8ff; }
   .stale { border-color: #b3261e; background: #b3261e; color: #fff; font-size: 0.8rem; font-weight: 700; }
   .busy .icon { animation: turn 1.4s linear infinite; }
   @keyframes turn { to { rotate: 1turn; } }
@@ -59,7 +59,7 @@ sheet.replaceSync(`
 
   /* A small picture has room for its name and its state; the rest comes at its lower edge when it is pointed at. */
   @container (max-width: 26rem) {
-    .tools select, .tools input, .foot span + span { display: none; }
+    .tools select, .tools input, .foot span + span, .sim span { display: none; }
     .top { block-size: 100%; align-items: flex-start; padding-block-end: 0; background-size: 100% 2.6rem; background-repeat: no-repeat; }
     .tools { position: absolute; inset-block-end: 0; inset-inline-end: 0; padding: 0.1rem 0.2rem; border-start-start-radius: 5px; background: rgb(0 0 0 / 72%); }
     :host(:not(:hover, :focus-within, [selected])) .tools, :host(:is(:hover, :focus-within, [selected])) .foot { display: none; }

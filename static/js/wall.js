@@ -47,6 +47,14 @@ function showSide(open) {
   document.querySelector("[data-side]").setAttribute("aria-expanded", String(open));
 }
 
+/* Where it lies over the tiles; true if it did. */
+function closeSide() {
+  if (side.hidden || !NARROW.matches) return false;
+  showSide(false);
+  document.querySelector("[data-side]").focus();
+  return true;
+}
+
 // --- Tiles ------------------------------------------------------------------------------------------------------------
 function makeSpot(index) {
   const spot = document.createElement("div");
@@ -58,11 +66,12 @@ function makeSpot(index) {
 
 function makePlayer(camera, leaf) {
   const player = document.createElement("live-player");
-  const { name, sound } = leaf.dataset;
+  const { name, sound, simulated } = leaf.dataset;
   const attributes = { camera, name, tabindex: -1, label: `Live picture of ${name}` };
   for (const [attribute, value] of Object.entries(attributes)) player.setAttribute(attribute, value);
   for (const flag of ["no-keys", "no-quality"]) player.setAttribute(flag, "");
   player.toggleAttribute("no-audio", sound === undefined);
+  player.toggleAttribute("simulated", simulated !== undefined);
   const remove = document.createElement("button");
   remove.type = "button";
   remove.slot = "tools";
@@ -288,7 +297,13 @@ for (const button of document.querySelectorAll("[data-layout][aria-pressed]")) {
     render();
   });
 }
-document.querySelector("[data-side]").addEventListener("click", () => showSide(side.hidden));
+document.querySelector("[data-side]").addEventListener("click", () => {
+  showSide(side.hidden);
+  if (NARROW.matches) side.querySelector("[data-side-close]").focus();
+});
+document.querySelector("[data-side-close]").addEventListener("click", () => closeSide());
+// Where the list lies over the tiles, whatever is beside it closes it.
+stage.addEventListener("pointerdown", (event) => NARROW.matches && !event.target.closest("[data-side]") && showSide(false));
 document.querySelector("[data-clear]").addEventListener("click", () => {
   document.querySelector("[data-views]").open = false;
   use({ layout: now.layout, cameras: [] });
@@ -345,6 +360,7 @@ function press(key) {
   }
   if (key === "Enter") return toggleMaximised(selected), true;
   if (key === "Escape") {
+    if (closeSide()) return true;
     if (closeSteering()) wall.children[selected].focus();
     else if (maximisedIndex() >= 0) maximise(null);
     else return false;

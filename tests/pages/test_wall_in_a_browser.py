@@ -145,6 +145,13 @@ def test_it_begins_with_cameras_that_can_be_watched(wall: Wall) -> None:
     assert wall.names == ["Demo entrance", "Corridor", "Parking East", None]
 
 
+def test_a_tile_says_that_its_camera_is_simulated(wall: Wall) -> None:
+    wall.open()
+    marks = wall.visit.page.locator("live-player .chip.sim:visible")
+    expect(marks).to_have_count(1)
+    expect(wall.visit.page.locator('live-player[name="Demo entrance"] .chip.sim')).to_have_text("Simulated")
+
+
 def test_a_chosen_camera_goes_into_the_selected_tile_and_stays_there(wall: Wall) -> None:
     wall.open()
     wall.tiles.nth(3).click()
@@ -476,6 +483,9 @@ def test_on_a_telephone_tiles_stand_below_each_other_and_the_list_opens_over_the
     wall.tiles.nth(3).tap()
     expect(wall.leaf("Roof")).to_be_visible()
     check(wall.visit, "the list over the wall")
+    wall.visit.page.get_by_role("button", name="Close the list").tap()
+    expect(wall.leaf("Roof")).to_be_hidden()
+    wall.visit.page.get_by_role("button", name="List of cameras").tap()
     wall.leaf("Roof").tap()
     expect(wall.leaf("Roof")).to_be_hidden()
     assert wall.names[3] == "Roof"
