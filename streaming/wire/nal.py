@@ -18,7 +18,7 @@ A picture is limited to MAX_UNIT bytes and MAX_PIECES pieces.
 from __future__ import annotations
 
 import struct
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
@@ -37,7 +37,7 @@ SHORT = struct.Struct("!H")
 _NOTHING: tuple[AccessUnit, ...] = ()
 
 
-class Assembler:
+class Assembler(ABC):
     """Packets in, access units out. Its counters are plain attributes."""
 
     HEADER: ClassVar[int]  # bytes of a NAL unit's header

@@ -104,6 +104,22 @@ def test_parameter_sets_may_travel_alone_and_only_once(sets):
     assert chain.depacketizer.dropped == 0
 
 
+def test_parameter_sets_may_stand_in_the_description_alone(sets):
+    sps, pps, idr = sets
+    depacketizer = Depacketizer()
+    depacketizer.offer([b"", sps, b"\x67bad", pps])
+    arriving = [packet(1, b"\x09\xf0"), packet(2, idr, marker=True)]
+    (unit,) = [unit for each in arriving for unit in depacketizer.push(rtp.parse(each), 1.0)]
+    assert (unit.track.width, depacketizer.malformed, depacketizer.dropped) == (WIDTH, 1, 0)
+
+
+def test_packets_without_content_damage_nothing(sets):
+    sps, pps, idr = sets
+    units = [sps, b"", pps, b"\0", b"\0\0\0", idr]
+    (unit,) = Chain().push_all(packet(n, each, marker=n == 5) for n, each in enumerate(units))
+    assert unit.data[4:] == idr
+
+
 def test_other_parameter_sets_make_another_track(film: Film):
     chain = Chain()
     packets = flat(film)
