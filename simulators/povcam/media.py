@@ -162,8 +162,11 @@ class InterleavedWay:
 class Track:
     """One stream to one client or group: the outlet of a `VideoSource`, a listener of `Sound`."""
 
-    def __init__(self, kind: Kind, way: Way, started: float, *, mtu: int, name: str, au_header: AuHeader) -> None:
-        self.kind, self.way = kind, way
+    def __init__(
+        self, kind: Kind, way: Way, started: float, *, mtu: int, name: str, au_header: AuHeader, source: int
+    ) -> None:
+        """`source` is its SSRC."""
+        self.kind, self.way, self.source = kind, way, source
         self.started = False
         self.packetizer = Packetizer(mtu=mtu)
         self.numbering = self.packetizer.numbering if kind == "video" else Numbering(PAYLOAD_TYPE_AAC)
@@ -179,13 +182,16 @@ class Track:
         return self.numbering.timestamp(int((time.monotonic() - self._began) * self._clock))
 
     def send(self, packet: bytes) -> None:
+        if self.source:
+            packet = packet[:8] + self.source.to_bytes(4, "big") + packet[12:]
         self.way.send(packet)
         self._sent += 1
         self._octets += len(packet) - 12
         now = time.monotonic()
         if now >= self._next_report:
             self._next_report = now + rtcp.INTERVAL
-            self.way.report(rtcp.sender_report(self._name, time.time(), self.now(), self._sent, self._octets))
+            moment = time.time(), self.now()
+            self.way.report(rtcp.sender_report(self._name, *moment, self._sent, self._octets, self.source))
 
     def hear(self, unit: bytes, sample: int, wall: float) -> None:
         self.send(self.numbering.packet(aac_payload(unit, self._au_header), sample, marker=True))
@@ -234,13 +240,21 @@ class Media:
             return loop("h264", video, seed=0, name="Loop")
         return Coded(video, SMALL if small else (video.width, video.height), seed=seed, name=name)
 
+    def parameter_sets(self, number: int) -> list[bytes]:
+        """SPS and PPS of a stream as it is set now. This encodes a picture."""
+        frames = self._frames(self.video[number].format, 0, "")
+        pictures = (frames.frame(place) for place in range(4))  # with B pictures the first ones are held back
+        first = next(picture for picture in pictures if picture)
+        return [unit for unit in first if unit[0] & 0x1F in (h264.NAL_SPS, h264.NAL_PPS)]
+
     def mtu(self) -> int:
         return min(MTU, int(self._settings.network.rtp_packet_max) - IP_AND_UDP)
 
     # Tracks
 
-    def track(self, kind: Kind, way: Way, au_header: AuHeader) -> Track:
-        return Track(kind, way, self._started, mtu=self.mtu(), name=self._name, au_header=au_header)
+    def track(self, kind: Kind, way: Way, au_header: AuHeader, source: int = 0) -> Track:
+        mtu, name = self.mtu(), self._name
+        return Track(kind, way, self._started, mtu=mtu, name=name, au_header=au_header, source=source)
 
     def start(self, number: int, track: Track) -> None:
         if track.started:
@@ -264,14 +278,14 @@ class Media:
         self.pause(number, track)
         track.close()
 
-    def join(self, number: int, kind: Kind, member: object, au_header: AuHeader) -> Track:
+    def join(self, number: int, kind: Kind, member: object, au_header: AuHeader, source: int = 0) -> Track:
         """The track of a stream's multicast group, which all members share."""
         if (number, kind) not in self._groups:
             h264_settings = self._settings.h264[number]
             host, port = group(h264_settings, kind)
             reports = partial(self.group_report, number, kind)
             way = UdpWay(host, port, self._address()[0], ttl=int(h264_settings.multicast_ttl), reports=reports)
-            self._groups[(number, kind)] = self.track(kind, way, au_header), []
+            self._groups[(number, kind)] = self.track(kind, way, au_header, source), []
         track, members = self._groups[(number, kind)]
         members.append(member)
         return track

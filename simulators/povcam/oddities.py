@@ -24,6 +24,9 @@ ODDITIES: Mapping[str, str] = {
     "no-au-header": "sound has no AU header in front of it",
     "mono-sound": "sound has one channel, as the capability tells, whatever the session description says",
     "rtptime-dots": "the RTP-Info of PLAY has rtptime=..., as the document prints it",
+    "comma-rtp-info": "the RTP-Info of PLAY is one line, with a comma between its tracks",
+    "announced-ssrc": "by RTSP the SSRC is not 0 but what SETUP announces",
+    "sprop": "the session description has sprop-parameter-sets",
 }
 AU_HEADERS: Mapping[str, AuHeader] = {"full-au-header": "rfc3640", "bare-au-header": "bare", "no-au-header": "none"}
 SHORT_MODES = {"h264": "h.264", "h264_2": "h.264_2"}

@@ -16,6 +16,7 @@ Where the document is silent, the recorder decides:
 from __future__ import annotations
 
 import asyncio
+import base64
 import random
 import re
 import time
@@ -91,7 +92,7 @@ class Rtsp:
         self._violation = violation
         self._timeout = timeout
         self._au_header = au_header(oddities, "rfc3640")
-        self._dots = "rtptime-dots" in oddities
+        self._oddities = oddities
         media.group_report = self._report_of_group
         self._sessions: dict[str, Session] = {}
         self._methods = {
@@ -213,7 +214,7 @@ class Rtsp:
             f"a=framerate:{float(h264.framerate):.1f}",
             "a=control:trackID=1",
             "a=rtpmap:98 H264/90000",
-            "a=fmtp:98 packetization-mode=1",
+            f"a=fmtp:98 packetization-mode=1{self._sprop(stream)}",
             "a=h264-esid:201",
         ]
         if sound:
@@ -227,6 +228,12 @@ class Rtsp:
                 "a=h264-esid:101",
             ]
         return "".join(f"{line}\r\n" for line in lines)
+
+    def _sprop(self, stream: int) -> str:
+        if "sprop" not in self._oddities:
+            return ""
+        sets = (base64.b64encode(each).decode() for each in self._media.parameter_sets(stream))
+        return f";sprop-parameter-sets={','.join(sets)}"
 
     def _setup(self, request: Request, connection: Connection, stream: int, track: int) -> Reply:
         wanted = request.header("transport")
@@ -303,10 +310,11 @@ class Rtsp:
         return session
 
     def _part(self, session: Session, number: int, way: Way | None, shared: bool) -> Part:
+        source = random.randrange(1, 2**32) if "announced-ssrc" in self._oddities else 0
         if way is None:
-            track = self._media.join(session.stream, KINDS[number], session, self._au_header)
+            track = self._media.join(session.stream, KINDS[number], session, self._au_header, source)
         else:
-            track = self._media.track(KINDS[number], way, self._au_header)
+            track = self._media.track(KINDS[number], way, self._au_header, source)
         part = Part(track, "", shared)
         part.how = self._transport(session.stream, number, part)
         return part
@@ -318,7 +326,7 @@ class Rtsp:
         if isinstance(way, InterleavedWay):
             how = h264.h264_unimulti
             channels = f"{way.channel}-{way.channel + 1}"
-            return f"RTP/AVP/TCP;unicast;interleaved={channels};ssrc=00000000" if how == "uni" else how
+            return f"RTP/AVP/TCP;unicast;interleaved={channels};ssrc={part.track.source:08x}" if how == "uni" else how
         if part.shared:
             host, port = group(h264, KINDS[number])
             return f"RTP/AVP/UDP;multicast;destination={host};ttl={h264.multicast_ttl};port={port}-{port + 1}"
@@ -327,7 +335,7 @@ class Rtsp:
         if h264.h264_unimulti == "uni_manual":
             port = int(h264.unicast_port if number == 1 else h264.unicast_audio_port)
         pair, server = f"{port}-{port + 1}", f"{way.local_port}-{way.local_port + 1}"
-        return f"RTP/AVP/UDP;unicast;client_port={pair};server_port={server};ssrc=00000000"
+        return f"RTP/AVP/UDP;unicast;client_port={pair};server_port={server};ssrc={part.track.source:08x}"
 
     def _play(self, request: Request, connection: Connection, stream: int, track: int) -> Reply:
         session = self._known(request, stream)
@@ -338,9 +346,10 @@ class Rtsp:
         told = []
         for number, part in sorted(session.parts.items()):
             numbering = part.track.numbering
-            moment = "..." if self._dots else part.track.now()
+            moment = "..." if "rtptime-dots" in self._oddities else part.track.now()
             told.append(f"url=trackID={number};seq={numbering.sequence};rtptime={moment}")
-        headers = (("Session", session.name), ("RTP-Info", f"\r\n{' ' * 10}".join(told)))
+        between = "," if "comma-rtp-info" in self._oddities else "\r\n" + " " * 10
+        headers = (("Session", session.name), ("RTP-Info", between.join(told)))
         # Packets follow the answer.
         return Reply(headers=headers, then=lambda: self._begin_sending(session))
 
@@ -431,9 +440,11 @@ class Rtsp:
             self._complain("rtcp", str(error), peer)
             return
         blocks = [block for report in reports for block in report.blocks]
+        ours = session.parts[number].track.source
         for block in blocks:
-            if block.source != 0:
-                self._complain("rtcp", f"A report tells of source {block.source:08x}; the recorder's is 0.", peer)
+            if block.source != ours:
+                sentence = f"A report tells of source {block.source:08x}; the recorder's is {ours:08x}."
+                self._complain("rtcp", sentence, peer)
                 return
         session.parts[number].reports += bool(blocks)
 

@@ -20,7 +20,7 @@ async def test_packets_can_come_late_and_none_is_lost(client, rtp_port):
         await rtp_port.receive()
     numbers = [packet.sequence for packet in rtp_port.packets]
     steps = {(after - before) % 65536 for before, after in pairwise(numbers)}
-    assert steps == {1, 2, 65536 - 3, 4} or steps == {1, 2, 65536 - 3, 65536 - 2, 4}
+    assert steps == {1, 2, 65536 - 3, 4}
     unwrapped = sorted((number - numbers[0]) % 65536 for number in numbers)[:50]
     assert unwrapped == list(range(50))
 

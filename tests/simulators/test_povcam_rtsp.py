@@ -1,6 +1,7 @@
 """RTSP as sections 12 and 13 print it, and what the recorder refuses."""
 
 import asyncio
+import base64
 import re
 import socket
 import struct
@@ -409,3 +410,41 @@ async def test_what_was_asked_is_remembered(client):
             ("OPTIONS", rtsp.url, 200),
             ("RECORD", rtsp.url + "/", 501),
         ]
+
+
+def odd(names: str) -> PovcamSimulator:
+    return PovcamSimulator(seed=7, oddities=names, manners=Manners(0, 0))
+
+
+async def test_the_info_of_play_can_be_written_in_other_ways():
+    async with odd("rtptime-dots,comma-rtp-info") as device, RtspClient(device, 2) as rtsp:
+        await rtsp.setup(TCP)
+        await rtsp.setup(TCP, 2)
+        info = re.fullmatch(
+            r"url=trackID=1;seq=(\d+);rtptime=\.\.\.,url=trackID=2;seq=\d+;rtptime=\.\.\.",
+            (await rtsp.play())["RTP-Info"],
+        )
+        assert Packet.parse((await rtsp.more(20, 1))[0]).sequence == int(info[1])
+
+
+async def test_the_source_can_be_the_one_that_is_announced():
+    async with odd("announced-ssrc") as device, RtspClient(device, 2) as rtsp:
+        source = int((await rtsp.setup(TCP))["Transport"].rpartition("ssrc=")[2], 16)
+        await rtsp.play()
+        assert source != 0
+        assert {Packet.parse(data).ssrc for data in await rtsp.more(20, 20)} == {source}
+        assert int.from_bytes((await rtsp.more(21, 1))[0][4:8], "big") == source
+        rtsp.send(21, receiver_report(source))
+        await eventually(lambda: sessions(device)[0]["receiver_reports"]["1"] == 1)
+        rtsp.send(21, receiver_report(0))
+        await eventually(lambda: [remark.kind for remark in device.violations] == ["rtcp"])
+
+
+async def test_the_description_can_have_the_parameter_sets():
+    async with odd("sprop") as device, RtspClient(device, 2) as rtsp:
+        body = (await rtsp.ask("DESCRIBE")).body
+        sets = re.search(r"\r\na=fmtp:98 packetization-mode=1;sprop-parameter-sets=([^\r,]+),([^\r,]+)\r\n", body)
+        await rtsp.setup(TCP)
+        await rtsp.play()
+        first = (await rtsp.pictures(1))[0]
+        assert [base64.b64decode(each) for each in sets.groups()] == first[1:3]
