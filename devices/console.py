@@ -56,8 +56,8 @@ async def run(by: By, device: Device, command_id: str, params: Mapping[str, Any]
             "device's own pages, then entered here.",
             f"params.{name}",
         )
-    if command.danger and not confirmed:
-        raise Unconfirmed(command.danger, "run it")
+    if (danger := command.danger_of(params)) and not confirmed:
+        raise Unconfirmed(danger, "run it")
     return await to_the_end(_run(by, device, driver, command, params))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from accounts.audit import sounds_secret
@@ -40,11 +40,24 @@ def shown_schema(group: Group, narrow: Narrow) -> list[dict[str, Any]]:
     return [{**each, "secret": each["name"] in secret} for each in schema(group, narrow)]
 
 
-def dangers(group: Group, names: Collection[str] | None = None) -> str:
-    """What changing these settings (any of the group's, without) does to people; empty when nothing to speak of."""
-    found = [group.danger]
-    for setting in group.settings:
-        writer = group.writer(setting)
-        if writer is not None and (names is None or setting.name in names):
-            found.append(writer.danger)
+def dangers(group: Group, changes: Mapping[str, Any]) -> str:
+    """What changing settings to these values does to people; empty when nothing to speak of."""
+    return _sentences(
+        writer.danger_of(dict.fromkeys(group.parameters(setting), changes[setting.name]))
+        for setting in group.settings
+        if setting.name in changes and (writer := group.writer(setting)) is not None
+    )
+
+
+def possible_dangers(group: Group) -> str:
+    """What changes of the group's settings may do to people."""
+    return _sentences(
+        writer.danger
+        for setting in group.settings
+        if (writer := group.writer(setting)) is not None
+        and (not writer.danger_for or any(name in writer.danger_for for name in group.parameters(setting)))
+    )
+
+
+def _sentences(found: Iterable[str]) -> str:
     return " ".join(dict.fromkeys(filter(None, found)))

@@ -21,7 +21,7 @@ from devices.cgi import HIDDEN, Group, plan
 from devices.families import driver_for
 from devices.families.base import Driver, Written
 from devices.gateway import Gateway
-from devices.masks import dangers, secret_names, shown, shown_pairs, shown_schema
+from devices.masks import dangers, possible_dangers, secret_names, shown, shown_pairs, shown_schema
 from devices.models import Device
 from devices.working import bad_values_refused, changing, refuse_nested, to_the_end
 
@@ -48,7 +48,7 @@ def facts(group: Group) -> dict[str, Any]:
         "id": group.id,
         "title": group.title,
         "note": group.note,
-        "danger": dangers(group) or None,
+        "danger": possible_dangers(group) or None,
         "writable": any(group.writer(setting) for setting in group.settings),
     }
 
@@ -99,7 +99,7 @@ async def _change(
         if not todo.requests:
             return Change(shown(group, before), {}, {}, {}, None)
         target = {name: new for name, (_, new) in todo.changed.items()}
-        danger = " ".join(filter(None, (dangers(group, todo.changed), driver.unreachable_after(group, target))))
+        danger = " ".join(filter(None, (dangers(group, target), driver.unreachable_after(group, target))))
         if danger and not confirmed:
             raise Unconfirmed(danger, "do it")
         snapshot = await sync_to_async(snapshots.keep_before)(by, device, group, before, f"before {group.title}")

@@ -278,8 +278,9 @@ def _to_change(driver: Driver, group: Group, values: Mapping[str, Any], now: Map
 def _dangers(driver: Driver, wanted: Values, now: Values) -> str:
     found = []
     for group in driver.groups:
-        names = _to_change(driver, group, wanted.get(group.id, {}), now.get(group.id, {}))
-        found.append(dangers(group, names) if names else "")
+        values = wanted.get(group.id, {})
+        names = _to_change(driver, group, values, now.get(group.id, {}))
+        found.append(dangers(group, {name: values[name] for name in names}))
     return " ".join(dict.fromkeys(filter(None, found)))
 
 

@@ -33,7 +33,8 @@ def list_families(request: HttpRequest) -> list[dict[str, Any]]:
 
 class CommandOut(Schema):
     """A row of the vendor's document. In `params`, null is what the document does not limit; `choices` maps each value
-    to what it means. A command that is not `runnable` is in the document but not described there, and never sent."""
+    to what it means. `danger_for` names the parameters `danger` is about, and their values where not all are. A command
+    that is not `runnable` is in the document but not described there, and never sent."""
 
     id: str
     section: str
@@ -48,6 +49,7 @@ class CommandOut(Schema):
     constraints: list[dict[str, Any]]
     note: str
     danger: str | None
+    danger_for: dict[str, list[str]]
     runnable: bool
     not_runnable: str | None
 

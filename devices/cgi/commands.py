@@ -132,7 +132,9 @@ class Command:
     `lane` before the next, `own_gap` the rest between two of this one (both in milliseconds); the gateway keeps them
     for all processes together.
 
-    `danger` is the sentence that says what running it does to people; `unrunnable` the reason why it is never sent.
+    `danger` is the sentence that says what running it does to people, and `danger_for` which parameters do it (at which
+    values; any where there are none); without them it does so whatever is given. `unrunnable` is the reason why it is
+    never sent.
     """
 
     id: str
@@ -149,6 +151,7 @@ class Command:
     post: Post = Post.QUERY
     note: str = ""
     danger: str = ""
+    danger_for: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     unrunnable: str = ""
     lane: str = "any"
     gap: int = 0
@@ -165,6 +168,17 @@ class Command:
     def replies(self) -> list[str]:
         """The names of what the reply holds."""
         return self.shape.names(self.reply)
+
+    def danger_of(self, given: Mapping[str, Any]) -> str:
+        """What running it with these parameters does to people; empty when nothing to speak of."""
+        if not self.danger_for:
+            return self.danger
+        dangerous = (
+            name in self.danger_for and (not self.danger_for[name] or str(value) in self.danger_for[name])
+            for name, value in given.items()
+            if value is not None
+        )
+        return self.danger if any(dangerous) else ""
 
     def narrowed(self, words: Mapping[str, list[str]]) -> Command:
         """With the choices a device says it has: parameter name → words."""
@@ -197,6 +211,7 @@ class Command:
             "constraints": [{**each.facts(), "sentence": each.sentence()} for each in self.constraints],
             "note": self.note,
             "danger": self.danger or None,
+            "danger_for": {name: list(values) for name, values in self.danger_for.items()},
             "runnable": not self.unrunnable,
             "not_runnable": self.unrunnable or None,
         }

@@ -64,8 +64,7 @@ class Setting:
 class Group:
     """Settings that are read and written together. `extra` always goes with a write (`ConfigReboot=No`).
 
-    `danger` says what a change does to people; `moves` names the settings that change where the device is reached:
-    `{"host": "IP_addr", "port": "port"}`.
+    `moves` names the settings that change where the device is reached: `{"host": "IP_addr", "port": "port"}`.
     """
 
     id: str
@@ -74,7 +73,6 @@ class Group:
     reads: tuple[Ask, ...] = ()
     write: Command | None = None
     extra: Mapping[str, str] = field(default_factory=dict)
-    danger: str = ""
     moves: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
 
@@ -87,6 +85,12 @@ class Group:
 
     def writer(self, setting: Setting) -> Command | None:
         return None if setting.sent_as is None else setting.write or self.write
+
+    def parameters(self, setting: Setting) -> tuple[str, ...]:
+        """What it is sent as; none when it cannot be written."""
+        if setting.sent_as is None:
+            return ()
+        return tuple(f"{setting.sent_as}{place}" for place in range(1, 5)) if setting.octets else (setting.sent_as,)
 
     def commands(self) -> list[Command]:
         """Every command this group uses, the reading ones first."""
@@ -299,8 +303,8 @@ def _expanded(group: Group, values: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in values.items():
         setting = group.setting(name)
         if setting.octets:
-            octets = str(value).split(".")
-            expanded |= {f"{setting.sent_as}{place}": int(octet) for place, octet in enumerate(octets, 1)}
+            octets = map(int, str(value).split("."))
+            expanded |= dict(zip(group.parameters(setting), octets, strict=True))
         else:
             expanded[str(setting.sent_as)] = value
     return expanded

@@ -59,7 +59,7 @@ def _command(command: Command) -> Iterator[str]:
         yield _cell(sentence)
     if command.danger:
         yield ""
-        yield f"**Danger:** {command.danger}"
+        yield f"**Danger{_only_for(command)}:** {command.danger}"
     if command.unrunnable:
         yield ""
         yield f"**Never sent:** {command.unrunnable}"
@@ -77,15 +77,20 @@ def _command(command: Command) -> Iterator[str]:
         yield f"Reply ({command.shape.kind}): {', '.join(f'`{name}`' for name in command.replies)}"
 
 
+def _only_for(command: Command) -> str:
+    names = (f"`{name}`" + "".join(f"=`{value}`" for value in values) for name, values in command.danger_for.items())
+    return f" of {', '.join(names)}" if command.danger_for else ""
+
+
 def _group(group: Group) -> Iterator[str]:
     reads = ", ".join(f"`{ask.command.id}`" for ask in group.reads) or "nothing"
     writes = ", ".join(dict.fromkeys(f"`{writer.id}`" for each in group.settings if (writer := group.writer(each))))
     yield f"### {group.title} (`{group.id}`)"
     yield ""
     yield f"Read by {reads}; written by {writes or 'nothing'}."
-    for sentence in filter(None, (group.note, group.danger and f"**Danger:** {group.danger}")):
+    if group.note:
         yield ""
-        yield sentence
+        yield group.note
     yield ""
     yield "| setting | values | restored from snapshots |"
     yield "|---|---|---|"

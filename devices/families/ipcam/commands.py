@@ -91,6 +91,7 @@ def _setting(
     constraints: tuple[Constraint, ...] = (),
     note: str = "",
     danger: str = "",
+    danger_for: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Command:
     """A setter answers with all that its reading command tells."""
     names = [param.name for param in params]
@@ -108,6 +109,7 @@ def _setting(
         post=Post.FORM,
         note=note,
         danger=danger,
+        danger_for=danger_for or {},
     )
 
 
@@ -257,6 +259,7 @@ SET_USER_ACCESS = _setting(
     "Set user access control",
     _ACCESS,
     danger="With access control disabled, everybody who reaches the camera sees its picture without a password.",
+    danger_for={"AccessControlEnable": ("1",)},
 )
 RIGHTS = {"0": "View only", "1": "View, PanTilt Control and Image Upload/E-mail"}
 _USER = (
@@ -412,7 +415,11 @@ SET_NETWORK = _setting(
     "3.4.3",
     "Set network configuration",
     *_NETWORK,
-    danger="The camera may then be reached at another address only, or not at all.",
+    danger="The camera may then be reached at another address or port only, or not at all.",
+    danger_for={
+        **dict.fromkeys(("IPAddressMode", "IPAddress", "SubnetMask", "DefaultGateway"), ()),
+        **dict.fromkeys(("PPPoEUserID", "PPPoEPASSWORD", "SecondHTTPPortEnable", "SecondHTTPPort"), ()),
+    },
 )
 QUERY_WIRELESS = _reading(
     "query_wireless",

@@ -81,7 +81,6 @@ ACCESS = Group(
     reads=(Ask(cgi.GET_USER_ACCESS),),
     write=cgi.SET_USER_ACCESS,
     extra=_WITHOUT_RESTART,
-    danger=cgi.SET_USER_ACCESS.danger,
     settings=_settings(
         cgi.SET_USER_ACCESS,
         helps={"AccessControlEnable": "0 means enabled, unlike at every other switch of this camera."},
@@ -107,7 +106,6 @@ NETWORK = Group(
     reads=(Ask(cgi.GET_NETWORK),),
     write=cgi.SET_NETWORK,
     extra=_WITHOUT_RESTART,
-    danger=cgi.SET_NETWORK.danger,
     settings=_settings(
         cgi.SET_NETWORK,
         helps={
@@ -124,7 +122,6 @@ WIRELESS = Group(
     reads=(Ask(cgi.GET_WIRELESS),),
     write=cgi.SET_WIRELESS,
     extra=_WITHOUT_RESTART,
-    danger=cgi.SET_WIRELESS.danger,
     settings=_settings(
         cgi.SET_WIRELESS,
         helps={"WEPEncryption": "64 and 128 bits are WEP, which is broken; use WPA wherever the network allows it."},

@@ -15,7 +15,6 @@ PRIORITY = Group(
     title="Priority mode",
     reads=(Ask(cgi.GET_PRIORITY_MODE),),
     write=cgi.SET_PRIORITY_MODE,
-    danger=cgi.SET_PRIORITY_MODE.danger,
     settings=(
         Setting(
             name="mode",
@@ -202,7 +201,6 @@ HTTPS = Group(
     title="HTTPS",
     reads=(Ask(cgi.GET_HTTPS),),
     write=cgi.SET_HTTPS,
-    danger=cgi.SET_HTTPS.danger,
     moves={"scheme": "live", "https_port": "https_port"},
     settings=(
         Setting(name="live", fleeting=_ADDRESS),
@@ -215,7 +213,6 @@ NETWORK = Group(
     title="Network",
     reads=(Ask(cgi.GET_NETWORK),),
     write=cgi.NETWORK,
-    danger=cgi.NETWORK.danger,
     moves={"host": "IP_addr", "port": "port"},
     settings=(
         Setting(name="dhcp", reply="ip4_dhcp", fleeting=_ADDRESS),

@@ -4,6 +4,8 @@ All rows but one lack `/cgi-bin/` in the document; it stands in front of every C
 none of the replies, recommends the device's own pages for these settings, and says that some models have no HTTPS.
 """
 
+from collections.abc import Mapping
+
 from devices.cgi import Access, Bytes, Choice, Command, Field, Kind, NumberField, Param, Text, Whole, any_of
 from devices.cgi.commands import Constraint
 from devices.families.povcam.commands.row import row
@@ -19,6 +21,7 @@ def _https(
     kind: Kind = Kind.WRITE,
     constraints: tuple[Constraint, ...] = (),
     danger: str = "",
+    danger_for: Mapping[str, tuple[str, ...]] | None = None,
     unrunnable: str = "",
 ) -> Command:
     return row(
@@ -31,6 +34,7 @@ def _https(
         constraints=constraints,
         note=_PAGES,
         danger=danger,
+        danger_for=danger_for,
         unrunnable=unrunnable,
     )
 
@@ -51,13 +55,15 @@ HTTPS_SELF_SIGNED = _https(
     "https_self_signed",
     "HTTPS self-signed certificate",
     Choice(name="mode", required=True, choices=_INFO_OR_DELETE),
-    danger="mode=delete removes the certificate: the device can no longer be reached over HTTPS with it.",
+    danger="The certificate is removed: the device can no longer be reached over HTTPS with it.",
+    danger_for={"mode": ("delete",)},
 )
 HTTPS_SIGNED = _https(
     "https_signed",
     "HTTPS CA certificate",
     Choice(name="mode", required=True, choices=_INFO_OR_DELETE),
-    danger="mode=delete removes the certificate: the device can no longer be reached over HTTPS with it.",
+    danger="The certificate is removed: the device can no longer be reached over HTTPS with it.",
+    danger_for={"mode": ("delete",)},
 )
 HTTPS_CRT_KEY = _https(
     "https_crt_key",

@@ -1,5 +1,7 @@
 """What every row of the POVCAM document has in common."""
 
+from collections.abc import Mapping
+
 from devices.cgi import Access, Choice, Command, Constraint, Field, KeyValues, Kind, NumberField, Param, Shape
 
 # The document only speaks of get_state (9.1: at least 1000 ms). Sibling clients leave 130 ms between any two commands.
@@ -24,6 +26,7 @@ def row(
     shape: Shape = _KEY_VALUES,
     note: str = "",
     danger: str = "",
+    danger_for: Mapping[str, tuple[str, ...]] | None = None,
     unrunnable: str = "",
     own_gap: int = 0,
     may_be_silent: bool = False,
@@ -43,6 +46,7 @@ def row(
         shape=shape,
         note=note,
         danger=danger,
+        danger_for=danger_for or {},
         unrunnable=unrunnable,
         gap=GAP,
         own_gap=own_gap,
@@ -60,6 +64,7 @@ def setter(
     constraints: tuple[Constraint, ...] = (),
     note: str = "",
     danger: str = "",
+    danger_for: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Command:
     """A POST for administrators that changes settings."""
     return row(
@@ -74,6 +79,7 @@ def setter(
         constraints=constraints,
         note=note,
         danger=danger,
+        danger_for=danger_for,
     )
 
 

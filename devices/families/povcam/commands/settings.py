@@ -373,6 +373,9 @@ NETWORK = setter(
     _BANDWIDTH,
     replace(_PORT, name="rtsp_port", note="The RTSP waiting port"),
     danger=_MOVED,
+    danger_for=dict.fromkeys(
+        ("dhcp", "port", *(f"{name}{at}" for name in ("IP_addr", "netmask", "gateway") for at in range(1, 5))), ()
+    ),
 )
 EASYIPSET = setter("easyipset", "4.6", "Easy IP Setup protocol settings", replace(_EASY_IP, required=True))
 SET_BANDWIDTH = setter(
