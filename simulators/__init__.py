@@ -13,7 +13,7 @@ Where things are:
   device.py    what every simulated device has: its server, what it noted, faults, restart, the side door for tests
   sidedoor.py  what tests ask and break over HTTP; testing.py: a simulator for synchronous tests
   picture.py   the moving test picture with a machine-readable strip, and the strip's reader
-  h264.py      picture to H.264 access units, h265.py to those of H.265; rtp.py: access units to RTP packets
+  h264.py      picture to H.264 access units, h265.py to those of H.265, stills.py to JPEG; rtp.py: units to RTP packets
   video.py     the live source that sends; sound.py, gsm.py: live sound; multipart.py: both in HTTP answers
   rtsp.py      a small RTSP server; rtcp.py: the reports beside RTP
   loops.py     pictures encoded in advance; load.py: one loop to many ports, for benchmarks

@@ -18,6 +18,7 @@ from __future__ import annotations
 import colorsys
 import io
 import random
+import re
 from datetime import datetime
 from functools import cached_property
 
@@ -28,6 +29,18 @@ STRIP_SHARE = 12  # the strip is one twelfth of the height
 DARK, BRIGHT = 96, 160
 
 Planes = tuple[Image.Image, Image.Image, Image.Image]
+
+
+def picture_size(text: str) -> tuple[int, int]:
+    """Width and height of a text like 640x360; raises ValueError for what no test picture has."""
+    found = re.fullmatch(r"(\d{2,4})x(\d{2,4})", text)
+    if found:
+        width, height = map(int, found.groups())
+        if 64 <= width <= 3840 and 64 <= height <= 2160 and width % 32 == 0 and height % 4 == 0:
+            return width, height
+    raise ValueError(
+        f"'{text}' is no size of a picture: from 64x64 to 3840x2160, its width a multiple of 32, its height of 4."
+    )
 
 
 def crc8(data: bytes) -> int:

@@ -70,10 +70,11 @@ from simulators.ipro.commands import (
     paths,
 )
 from simulators.ipro.information import H264, H265
-from simulators.ipro.live import AUDIO, Live, picture_size, plan
+from simulators.ipro.live import AUDIO, Live, plan
 from simulators.ipro.records import GIGABYTES_PER_HOUR, Disks, Entry, Logs, Zone
 from simulators.ipro.uids import LiveStream, Playback, Session, Uids
 from simulators.oddities import chosen
+from simulators.picture import picture_size
 
 ODDITIES = {
     "all-information": "packets and pictures carry every id of section 7",

@@ -14,7 +14,6 @@ stream flows while its camera answers and sends what the stream was started for;
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass, field
@@ -30,6 +29,7 @@ from simulators.ipro.records import Zone
 from simulators.ipro.uids import LiveStream
 from simulators.loops import loop
 from simulators.multipart import Parts, Passage, Tampering, part
+from simulators.picture import picture_size
 from simulators.rtp import Numbering, Packetizer, aac_payload, h264_payloads, h265_payloads
 from simulators.sound import SoundSource
 from simulators.video import Drawn, Frames, Receiver, Stills, VideoFormat, VideoSource
@@ -88,17 +88,6 @@ def plan(*, codecs: str, audio: str, pictures: str, size: str, rate: int, kilobi
     if loops and not kilobits:
         kilobits = LOOP_KILOBITS
     return Plan(names, audio, picture_size(size) if size else None, rate or None, kilobits, loops)
-
-
-def picture_size(text: str) -> tuple[int, int]:
-    found = re.fullmatch(r"(\d{2,4})x(\d{2,4})", text)
-    if found:
-        width, height = map(int, found.groups())
-        if 64 <= width <= 3840 and 64 <= height <= 2160 and width % 32 == 0 and height % 4 == 0:
-            return width, height
-    raise ValueError(
-        f"'{text}' is no size of a picture: from 64x64 to 3840x2160, its width a multiple of 32, its height of 4."
-    )
 
 
 @dataclass
