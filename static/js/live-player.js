@@ -154,7 +154,10 @@ class LivePlayer extends HTMLElement {
     for (const kind of ["click", "dblclick", "pointerdown", "mousedown", "touchstart", "wheel"]) {
       parts.tools.addEventListener(kind, (event) => event.target.closest('[slot="tools"]') || event.stopPropagation(), { passive: true });
     }
-    parts.simulated = element("span", { className: "chip sim", hidden: true, title: "Simulated" }, icon("flask-conical"), element("span", { textContent: "Simulated" }));
+    parts.simulated = element("span", { className: "chip sim", hidden: true, title: "Simulated" }, icon("flask-conical"));
+    parts.simulated.append(element("span", { textContent: "Simulated" }));
+    parts.simulated.setAttribute("role", "img");
+    parts.simulated.setAttribute("aria-label", "Simulated");
     const chips = element("span", { className: "chips" }, parts.state, parts.stale, parts.transcoded, parts.simulated);
     const top = element("div", { className: "bar top" }, parts.name, chips, parts.tools);
     parts.what = element("span");
@@ -284,9 +287,11 @@ class LivePlayer extends HTMLElement {
     clearTimeout(this.#timers.retry);
     this.#retryAt = 0;
     if (!this.#socket) return;
-    this.#socket.onopen = this.#socket.onmessage = this.#socket.onclose = null;
-    this.#socket.close();
-    this.#socket = null;
+    const socket = this.#socket;
+    this.#socket = socket.onopen = socket.onmessage = socket.onclose = null;
+    // To close one that is only being opened is taken for a failure, and complained about by the browser.
+    if (socket.readyState === WebSocket.CONNECTING) socket.onopen = () => socket.close();
+    else socket.close();
   }
 
   #closed(event) {

@@ -57,9 +57,10 @@ sheet.replaceSync(`
   .statistics dt { color: #c3cad2; }
   .statistics dd { margin: 0; text-align: end; }
 
+  @container (max-width: 33rem) { .sim span { display: none; } }
   /* A small picture has room for its name and its state; the rest comes at its lower edge when it is pointed at. */
   @container (max-width: 26rem) {
-    .tools select, .tools input, .foot span + span, .sim span { display: none; }
+    .tools select, .tools input, .foot span + span { display: none; }
     .top { block-size: 100%; align-items: flex-start; padding-block-end: 0; background-size: 100% 2.6rem; background-repeat: no-repeat; }
     .tools { position: absolute; inset-block-end: 0; inset-inline-end: 0; padding: 0.1rem 0.2rem; border-start-start-radius: 5px; background: rgb(0 0 0 / 72%); }
     :host(:not(:hover, :focus-within, [selected])) .tools, :host(:is(:hover, :focus-within, [selected])) .foot { display: none; }
