@@ -140,6 +140,7 @@ async def test_a_client_that_does_not_read_loses_packets_and_nobody_else_does(cl
         await start(client, rtp_port.number, 2)
         strips = [read_strip(frame.to_image()) for frame in decode(await rtp_port.pictures(45))]
         numbers = [strip[1] for strip in strips if strip]
-        assert all(after - before == 1 for before, after in pairwise(numbers))
+        assert len(numbers) == 45
+        assert numbers == sorted(set(numbers))
         for data in await idle.more(20, 30):
             Packet.parse(data)

@@ -66,8 +66,13 @@ async def test_the_sequence_of_section_13_3_brings_pictures_and_sound(client):
         told = await rtsp.ask("TEARDOWN")
         assert (told.status, told["Session"]) == (200, rtsp.session)
     strips = [read_strip(frame.to_image()) for frame in decode(pictures)]
-    assert strips == [(7, strips[0][1] + number) for number in range(len(pictures))]
+    assert {seed for seed, _ in strips} == {7}
     video, sound = ([Packet.parse(data) for data in rtsp.data[channel]] for channel in (20, 22))
+    # A machine that is too slow leaves pictures out; their times tell how many.
+    times = [packet.timestamp for packet in video if packet.marker]
+    taken = [(time - times[0]) % 2**32 / 3000 for time in times[: len(strips)]]
+    assert [number - strips[0][1] for _, number in strips] == taken
+    assert taken == sorted(set(taken))
     assert {packet.payload_type for packet in video} == {98}
     assert {packet.payload_type for packet in sound} == {99}
     for packets, number, moment, clock in ((video, info[1], info[2], 90_000), (sound, info[3], info[4], 48_000)):
