@@ -124,6 +124,8 @@ class Camera(models.Model):
     device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="cameras")
     number = models.PositiveIntegerField(default=1)
     name = models.CharField(max_length=100)
+    # stream → what was seen of it (codec, width, height) and how it last came (transport); the device does not tell
+    learned = models.JSONField(default=dict, blank=True)
     objects = CameraQuerySet.as_manager()
 
     class Meta:

@@ -298,6 +298,8 @@ class Relay:
 
 def _init(track: VideoTrack, sound: AudioTrack | None = None) -> Init:
     codecs = track.codec if sound is None else f"{track.codec}, {sound.codec}"
+    if track.kind == "jpeg":
+        return Init("", b"", track, sound)  # no browser plays it from MP4: it is always converted
     return Init(f'video/mp4; codecs="{codecs}"', fmp4.init_segment(track, sound), track, sound)
 
 

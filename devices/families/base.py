@@ -18,10 +18,20 @@ from typing import Any, ClassVar
 
 from devices.cgi import Command, Group, Values, kept, plan, values_from
 from devices.errors import DeviceError, NotSupported
-from devices.gateway import Gateway, Reply
+from devices.gateway import Gateway, Reply, Streamed
 from devices.models import Camera, Device
 from devices.options import Option, value_of
 from devices.uids import UidLease
+
+
+# Recordings are looked for by their time, and a clock with a time server is right within a second: a minute off means
+# that nothing sets it. Once told of, it has to be clearly better: at the limit it would come and go with every look.
+CLOCK_OFF_SECONDS = 60
+CLOCK_FINE_SECONDS = 50
+CLOCK_PROBLEM = (
+    "Its clock is wrong by a minute or more, so what it records is found at the wrong time. Set its clock, and give it "
+    "a time server (NTP), with which it stays right."
+)
 
 
 class Capability(StrEnum):
@@ -91,6 +101,16 @@ class RtpSession:
     stream: Stream
     port: int
     source: str  # the host it comes from, as the device is configured
+    lost: asyncio.Event = field(default_factory=asyncio.Event)
+    lost_reason: str = ""
+
+
+@dataclass
+class HttpSession:
+    """A running transmission as the answer to a request. When `lost` is set, leave and open again."""
+
+    stream: Stream
+    answer: Streamed
     lost: asyncio.Event = field(default_factory=asyncio.Event)
     lost_reason: str = ""
 
@@ -379,17 +399,27 @@ class Driver(ABC):
     @abstractmethod
     async def health(self, gateway: Gateway) -> Health: ...
 
+    def _clock_problems(self, skew: int | None) -> list[str]:
+        told_of = CLOCK_PROBLEM in (self.device.status.get("problems") or [])
+        limit = CLOCK_FINE_SECONDS if told_of else CLOCK_OFF_SECONDS
+        return [CLOCK_PROBLEM] if skew is not None and abs(skew) >= limit else []
+
     def streams(self, camera: Camera) -> list[Stream]:
         """The streams of one of our cameras, from what the device last told; the first is the largest."""
         return []
 
     def candidates(self, stream: Stream) -> list[Stream]:
-        """What to try in turn, some seconds each, where the codec is not known and a wrong one brings silence."""
+        """What to try in turn, some seconds each, the best first: where the codec is not known and a wrong one brings
+        silence, and where pictures may come to us in several ways of which some may be barred."""
         return [stream]
 
     def rtp_session(self, gateway: Gateway, stream: Stream, *, port: int) -> AbstractAsyncContextManager[RtpSession]:
         """Have the device send a stream to our UDP port while the block runs."""
         raise self._lacks("send RTP to a port of ours")
+
+    def http_session(self, gateway: Gateway, stream: Stream) -> AbstractAsyncContextManager[HttpSession]:
+        """Have the device send a stream as the answer to a request, while the block runs."""
+        raise self._lacks("send pictures over HTTP")
 
     async def keep_alive(self, gateway: Gateway, lease: UidLease, *, taking_turns: bool = True) -> None:
         """Tell the device that a leased transmission is still wanted. Raises Refused when it no longer knows it."""

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+from devices.families.base import Stream
+from devices.models import Camera
 from streaming.media import Unit
 
 
@@ -39,5 +41,7 @@ class Upstream(Protocol):
         """Counters since it was opened: packets, lost, reordered, damaged pictures dropped …"""
 
 
+# Opens a stream of a camera in the way its description says, and hands every unit to the given function.
+Opener = Callable[[Camera, Stream, Callable[[Unit], None]], AbstractAsyncContextManager[Upstream]]
 # Opens a stream and hands every unit to the given function, on the event loop, until the context is left.
 Source = Callable[[Callable[[Unit], None]], AbstractAsyncContextManager[Upstream]]

@@ -1,22 +1,28 @@
-"""H.264 in RTP over unicast UDP, as a device sends it to a port of ours.
+"""RTP over unicast UDP, as a device sends it to a port of ours.
 
 The socket is read in a loop whenever it is readable, without a datagram protocol between (which costs six times as
 much). Only the device may fill it: the first packet from its address connects the socket to that sender, and from then
 on the kernel refuses everybody else's. A device that comes back from another port is found again when the silence makes
 the relay open the stream anew.
+
+Our port is opened first, so that no packet meets a closed one; then the device's session (UID, start); pictures; then
+stop and give the UID back, which the session does as it is left; the port last.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
-import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
-from streaming.media import AccessUnit
-from streaming.sources import SourceFailed
-from streaming.wire import Malformed, rtp
-from streaming.wire.h264 import Depacketizer
+from devices.families import driver_for
+from devices.families.base import RtpSession, Stream
+from devices.gateway import Gateway
+from devices.models import Camera
+from streaming.media import Unit
+from streaming.sources import SourceFailed, lines, ports
+from streaming.sources.lines import RtpLine
 
 # Packets taken in one go before the loop may do something else: some 0.5 ms of work.
 BURST = 128
@@ -33,25 +39,13 @@ async def addresses_of(host: str) -> frozenset[str]:
 
 
 class RtpReceiver:
-    """Reads a bound socket until it is closed; the socket stays its opener's. Counters are plain attributes."""
+    """Reads a bound socket into a line until it is closed; the socket stays its opener's."""
 
-    def __init__(
-        self,
-        receiver: socket.socket,
-        senders: frozenset[str],
-        payload_type: int,
-        on_unit: Callable[[AccessUnit], None],
-    ) -> None:
-        self.packets = 0
-        self.bytes = 0
-        self.foreign = 0  # from another address, or of another payload type
-        self.malformed = 0
+    def __init__(self, receiver: socket.socket, senders: frozenset[str], line: RtpLine) -> None:
+        self.foreign = 0  # datagrams from another address
         self._socket = receiver
         self._senders = senders
-        self._payload_type = payload_type
-        self._on_unit = on_unit
-        self._sequencer = rtp.Sequencer()
-        self._depacketizer = Depacketizer()
+        self._line = line
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(receiver.fileno(), self._await_sender)
 
@@ -59,16 +53,8 @@ class RtpReceiver:
         self._loop.remove_reader(self._socket.fileno())
 
     def figures(self) -> dict[str, int]:
-        return {
-            "packets": self.packets,
-            "bytes": self.bytes,
-            "foreign": self.foreign,
-            "malformed": self.malformed + self._depacketizer.malformed,
-            "lost": self._sequencer.lost,
-            "reordered": self._sequencer.reordered,
-            "late": self._sequencer.late,
-            "dropped": self._depacketizer.dropped,
-        }
+        figures = self._line.figures()
+        return {**figures, "foreign": figures["foreign"] + self.foreign}
 
     def _await_sender(self) -> None:
         for _ in range(BURST):
@@ -80,7 +66,7 @@ class RtpReceiver:
                 self.foreign += 1
                 continue
             self._socket.connect(sender)
-            self._take([datagram])
+            self._line.take([datagram])
             # What others sent before the socket was connected is still in its queue, among the device's own packets.
             # It is one burst at most, and no packet of another stream has the right payload type and order.
             self._loop.remove_reader(self._socket.fileno())
@@ -96,21 +82,38 @@ class RtpReceiver:
                 datagrams.append(receive(LARGEST))
         except OSError:
             pass  # nothing more to read
-        self._take(datagrams)
+        if datagrams:
+            self._line.take(datagrams)
 
-    def _take(self, datagrams: list[bytes]) -> None:
-        now = time.time()
-        self.packets += len(datagrams)
-        self.bytes += sum(map(len, datagrams))
-        for datagram in datagrams:
-            try:
-                packet = rtp.parse(datagram)
-            except Malformed:
-                self.malformed += 1
-                continue
-            if packet.payload_type != self._payload_type:
-                self.foreign += 1
-                continue
-            for each in self._sequencer.push(packet):
-                for unit in self._depacketizer.push(each, now):
-                    self._on_unit(unit)
+
+class RtpUpstream:
+    def __init__(self, session: RtpSession, receiver: RtpReceiver) -> None:
+        self._session = session
+        self._receiver = receiver
+
+    @property
+    def lost(self) -> asyncio.Event:
+        return self._session.lost
+
+    @property
+    def lost_reason(self) -> str:
+        return self._session.lost_reason
+
+    def want_sound(self, wanted: bool) -> None:
+        pass
+
+    def figures(self) -> dict[str, int]:
+        return self._receiver.figures()
+
+
+@asynccontextmanager
+async def open_rtp(camera: Camera, stream: Stream, on_unit: Callable[[Unit], None]) -> AsyncIterator[RtpUpstream]:
+    senders = await addresses_of(camera.device.host)
+    with ports.open_port() as port:
+        receiver = RtpReceiver(port, senders, RtpLine(lines.pictures(), on_unit))
+        try:
+            session = driver_for(camera.device).rtp_session(Gateway(camera.device), stream, port=port.getsockname()[1])
+            async with session as open_session:
+                yield RtpUpstream(open_session, receiver)
+        finally:
+            receiver.close()

@@ -197,10 +197,10 @@ def test_a_stream_whose_format_nobody_has_seen_is_tried_in_both() -> None:
     (stream,) = driver.streams(camera(device, 3))
     assert (stream.codec, stream.width, stream.height, stream.fps) == ("", None, None, None)
     assert (stream.camera, stream.transport) == (3, "rtp")
-    assert [each.codec for each in driver.candidates(stream)] == ["h265", "h264"]
-    device.status["codecs"] = {"3": "h264"}
-    (known,) = driver.streams(camera(device, 3))
-    assert driver.candidates(known) == [replace(stream, codec="h264")]
+    ways = [("h265", "rtp"), ("h264", "rtp"), ("h265", "http"), ("h264", "http")]
+    assert [(each.codec, each.transport) for each in driver.candidates(stream)] == ways
+    known = replace(stream, codec="h264")
+    assert driver.candidates(known) == [known, replace(known, transport="http")]
 
 
 def test_pictures_come_as_the_option_says() -> None:

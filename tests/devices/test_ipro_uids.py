@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -55,9 +56,9 @@ def complaints(recorder: Simulator) -> list[Any]:
 
 @contextlib.asynccontextmanager
 async def watching(device: Device, number: int, *, codec: str = "h264", port: int = 0) -> AsyncIterator[RtpSession]:
-    device.status.setdefault("codecs", {})[str(number)] = codec
     driver = driver_for(device)
     (stream,) = driver.streams(Camera(device=device, number=number))
+    stream = replace(stream, codec=codec)
     async with driver.rtp_session(Gateway(device), stream, port=port or 41000 + 2 * number) as session:
         yield session
 

@@ -156,10 +156,6 @@ async def test_a_browser_that_cannot_play_it(watch: Watch, new_camera, new_perso
     assert "h264" in reason
 
 
-async def test_a_family_without_live_pictures(watch: Watch, new_camera, new_person):
-    assert (await refused(watch(new_person(), f"/ws/live/{new_camera(family='hama').pk}/")))[0] == 4422
-
-
 @pytest.mark.parametrize(
     ("problem", "code"),
     [(SourceRefused("H.264 is off."), 4409), (SourceRefused("It has no H.264.", supported=False), 4422)],

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from streaming.media import AccessUnit
-from streaming.sources import SourceFailed, ports
+from streaming.sources import SourceFailed, lines, ports
+from streaming.sources.lines import RtpLine
 from streaming.sources.rtp_udp import RtpReceiver, addresses_of
 from tests.streaming.film import Film, units_of
 
@@ -61,12 +62,13 @@ class Listening:
     def __init__(self) -> None:
         self.units: list[AccessUnit] = []
         self.port = ports.open_port()
-        self.receiver = RtpReceiver(self.port, frozenset({"127.0.0.1"}), 98, self.units.append)
+        self.line = RtpLine(lines.pictures(), self.units.append)
+        self.receiver = RtpReceiver(self.port, frozenset({"127.0.0.1"}), self.line)
         self.address = ("127.0.0.1", self.port.getsockname()[1])
 
     async def until(self, packets: int) -> None:
         async with asyncio.timeout(5):
-            while self.receiver.packets + self.receiver.foreign < packets:  # noqa: ASYNC110 — nobody announces it
+            while self.line.packets + self.receiver.foreign < packets:  # noqa: ASYNC110 — nobody announces it
                 await asyncio.sleep(0.002)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -13,7 +13,7 @@ from devices import options
 from devices.cgi import Command, Group, Values
 from devices.coordination import coordinated, key
 from devices.errors import NotSupported, Refused, WrongAnswer
-from devices.families.base import Capability, Driver, Health, Identity, Ptz, Stream
+from devices.families.base import Capability, Driver, Health, HttpSession, Identity, Ptz, Stream
 from devices.families.hama import commands as cgi
 from devices.families.hama import groups
 from devices.gateway import Gateway, Reply
@@ -122,6 +122,11 @@ class HamaDriver(Driver):
             Stream("mjpeg", "mjpeg", width, height, float(rate) if rate else None, "mjpeg", bool(status.get("audio"))),
             Stream("stills", "mjpeg", width, height, None, "stills"),
         ]
+
+    @asynccontextmanager
+    async def http_session(self, gateway: Gateway, stream: Stream) -> AsyncIterator[HttpSession]:
+        async with gateway.stream(cgi.VIDEO_MJPG) as answer:
+            yield HttpSession(stream, answer)
 
     async def snapshot(self, gateway: Gateway, camera: Camera) -> bytes:
         return (await self.ask(gateway, cgi.IMAGE_JPG, limit=PICTURE_LIMIT)).body

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
@@ -12,7 +13,7 @@ from typing import Any, ClassVar
 from devices import options
 from devices.cgi import Ask, BadValue, Choice, Command, Group, Values, encode
 from devices.errors import DeviceError, NotSupported, Refused, Unauthorised, WrongAnswer
-from devices.families.base import Capability, Driver, Health, Identity, Ptz, Stream, Switch, User, Written
+from devices.families.base import Capability, Driver, Health, HttpSession, Identity, Ptz, Stream, Switch, User, Written
 from devices.families.ipcam import commands as cgi
 from devices.families.ipcam import groups
 from devices.families.ipcam.stamp import read_stamp
@@ -137,6 +138,7 @@ class IpcamDriver(Driver):
         skew = None if at is None else round((at - datetime.now(UTC)).total_seconds() + 0.5)
         return Health(
             facts={"switches": {name: told[name] for name in _SWITCHES}, "clock_skew_seconds": skew},
+            problems=self._clock_problems(skew),
             fleeting=_FLEETING,
         )
 
@@ -149,6 +151,11 @@ class IpcamDriver(Driver):
             Stream("mjpeg", "mjpeg", width, height, fps, "mjpeg"),
             Stream("stills", "mjpeg", width, height, None, "stills"),
         ]
+
+    @asynccontextmanager
+    async def http_session(self, gateway: Gateway, stream: Stream) -> AsyncIterator[HttpSession]:
+        async with gateway.stream(cgi.MJPEG) as answer:
+            yield HttpSession(stream, answer)
 
     async def snapshot(self, gateway: Gateway, camera: Camera) -> bytes:
         return (await self.ask(gateway, cgi.IMAGE_JPG, limit=PICTURE_LIMIT)).body

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
@@ -20,6 +20,7 @@ from devices.families.base import (
     Capability,
     Driver,
     Health,
+    HttpSession,
     Identity,
     LogEntry,
     Ptz,
@@ -176,24 +177,45 @@ class IproDriver(Driver):
 
     # --- Streams ------------------------------------------------------------------------------------------------------
     def streams(self, camera: Camera) -> list[Stream]:
-        """One picture per camera. Its format is known once a picture was seen: `Device.status["codecs"]`, camera number
-        → codec; until then it is ""."""
+        """One picture per camera, of which the recorder tells nothing."""
         transport = self.option("transport")
         if transport == "mjpeg":
             return [Stream("jpeg", "mjpeg", None, None, None, "mjpeg", camera=camera.number)]
-        seen = (camera.device.status.get("codecs") or {}).get(str(camera.number), "")
-        codec = seen if seen in _CODECS else ""
         return [
-            Stream("video", codec, None, None, None, "rtp" if transport == "auto" else transport, camera=camera.number)
+            Stream("video", "", None, None, None, "rtp" if transport == "auto" else transport, camera=camera.number)
         ]
 
     def candidates(self, stream: Stream) -> list[Stream]:
-        """Asked for a format that the camera does not send, the recorder says yes and sends nothing."""
-        return [stream] if stream.codec else [replace(stream, codec=codec) for codec in _CODECS]
+        """Asked for a format that the camera does not send, the recorder says yes and sends nothing; and so it seems
+        when its packets do not get through to us."""
+        codecs = (stream.codec,) if stream.codec in _CODECS else _CODECS
+        ways = ("rtp", "http") if self.option("transport") == "auto" else (stream.transport,)
+        return [replace(stream, codec=codec, transport=way) for way in ways for codec in codecs]
+
+    @asynccontextmanager
+    async def http_session(self, gateway: Gateway, stream: Stream) -> AsyncIterator[HttpSession]:
+        """The picture is the answer to its start. It is stopped while its connection is open still (2.2.1.1)."""
+        codec = "jpeg" if stream.codec == "mjpeg" else stream.codec
+        values: Values = {"CAM": stream.camera, "COMP": codec.upper()}
+        async with (
+            self.uid(gateway, "live", codec, camera=stream.camera) as session,
+            session.stream(self.narrowed(cgi.LIVE_HTTP_START), values) as answer,
+        ):
+            http = HttpSession(stream, answer, session.lost, session.lost_reason)
+
+            def lost(reason: str) -> None:
+                http.lost_reason = reason
+
+            session.on_lost = lost
+            try:
+                yield http
+            finally:
+                if not session.lost.is_set():
+                    with suppress(DeviceError):
+                        await session.ask(self.narrowed(cgi.LIVE_HTTP_STOP), values)
 
     @asynccontextmanager
     async def rtp_session(self, gateway: Gateway, stream: Stream, *, port: int) -> AsyncIterator[RtpSession]:
-        stream = self.candidates(stream)[0]
         async with AsyncExitStack() as stack:
             try:
                 session = await self._started(stack, gateway, stream, port)

@@ -1,0 +1,145 @@
+"""Pictures in the parts of an HTTP answer: JPEG each, or one RTP packet each (i-PRO 2.2).
+
+The answer has no end; when it ends all the same, or is silent too long, the stream is lost and opened anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+
+from devices.errors import DeviceError
+from devices.families import driver_for
+from devices.families.base import HttpSession, Stream
+from devices.gateway import Gateway
+from devices.models import Camera
+from streaming.media import CLOCK_RATE, AccessUnit, Unit, VideoTrack
+from streaming.sources import lines
+from streaming.sources.lines import RtpLine
+from streaming.wire import Malformed, jpeg
+from streaming.wire.multipart import Parser
+
+logger = logging.getLogger(__name__)
+
+# A recorder answers a tiny picture where its camera sends no JPEG.
+NARROWEST = 64
+
+
+class JpegLine:
+    """JPEG as it came in, access units out. Its time is that of its arrival: nothing else tells one."""
+
+    def __init__(self, on_unit: Callable[[Unit], None]) -> None:
+        self.pictures = 0
+        self.bytes = 0
+        self.malformed = 0
+        self.placeholders = 0
+        self._on_unit = on_unit
+        self._track = VideoTrack("jpeg", "jpeg", 0, 0, b"")
+
+    def take(self, data: bytes) -> None:
+        self.bytes += len(data)
+        try:
+            picture = jpeg.repair(data)
+        except Malformed:
+            self.malformed += 1
+            return
+        if picture.width < NARROWEST:
+            self.placeholders += 1
+            return
+        self.pictures += 1
+        if (picture.width, picture.height) != (self._track.width, self._track.height):
+            self._track = VideoTrack("jpeg", "jpeg", picture.width, picture.height, b"")
+        now = time.time()
+        self._on_unit(AccessUnit(self._track, round(now * CLOCK_RATE), now, True, picture.data))
+
+    def figures(self) -> dict[str, int]:
+        return {
+            "packets": self.pictures,
+            "bytes": self.bytes,
+            "malformed": self.malformed,
+            "placeholders": self.placeholders,
+        }
+
+
+class PartsUpstream:
+    """Reads an open answer until it ends or the stream is closed."""
+
+    def __init__(
+        self, session: HttpSession, line: RtpLine | JpegLine, take: Callable[[Mapping[str, str], bytes], None]
+    ) -> None:
+        self._session = session
+        self._line = line
+        self._take = take
+        self._parser = Parser(session.answer.headers.get("content-type", ""))
+        self._reading = asyncio.create_task(self._read(), name="parts of an answer")
+
+    @property
+    def lost(self) -> asyncio.Event:
+        return self._session.lost
+
+    @property
+    def lost_reason(self) -> str:
+        return self._session.lost_reason
+
+    def want_sound(self, wanted: bool) -> None:
+        pass
+
+    def figures(self) -> dict[str, int]:
+        return {
+            **self._line.figures(),
+            "wrong_lengths": self._parser.wrong_lengths,
+            "skipped": self._parser.skipped,
+        }
+
+    async def close(self) -> None:
+        self._reading.cancel()
+        await asyncio.wait([self._reading])
+
+    async def _read(self) -> None:
+        reason = "The device ended its stream; asking for it again."
+        try:
+            async for piece in self._session.answer.pieces:
+                for part in self._parser.feed(piece):
+                    self._take(part.headers, part.body)
+        except DeviceError as error:
+            reason = str(error)
+        except Malformed as error:
+            reason = f"The device sends something else than pictures: {error}."
+        except Exception:
+            logger.exception("a picture could not be taken")
+            reason = "A mistake in this system ended the stream; its log tells more."
+        self._session.lost_reason = self._session.lost_reason or reason
+        self._session.lost.set()
+
+
+@asynccontextmanager
+async def _open(
+    camera: Camera, stream: Stream, line: RtpLine | JpegLine, take: Callable[[Mapping[str, str], bytes], None]
+) -> AsyncIterator[PartsUpstream]:
+    async with driver_for(camera.device).http_session(Gateway(camera.device), stream) as session:
+        upstream = PartsUpstream(session, line, take)
+        try:
+            yield upstream
+        finally:
+            await upstream.close()
+
+
+@asynccontextmanager
+async def open_rtp_over_http(
+    camera: Camera, stream: Stream, on_unit: Callable[[Unit], None]
+) -> AsyncIterator[PartsUpstream]:
+    line = RtpLine(lines.pictures(), on_unit)
+    async with _open(camera, stream, line, lambda headers, body: line.take([body])) as upstream:
+        yield upstream
+
+
+@asynccontextmanager
+async def open_pictures_over_http(
+    camera: Camera, stream: Stream, on_unit: Callable[[Unit], None]
+) -> AsyncIterator[PartsUpstream]:
+    line = JpegLine(on_unit)
+    async with _open(camera, stream, line, lambda headers, body: line.take(body)) as upstream:
+        yield upstream
