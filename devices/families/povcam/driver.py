@@ -8,13 +8,14 @@ import logging
 import re
 import secrets
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any, ClassVar
+from datetime import UTC, datetime
+from typing import Any, ClassVar, cast
 
 from devices import options, uids
 from devices.cgi import BadValue, Choice, Command, Group, Values, parse_key_values, read_fields
+from devices.coordination import coordinated, key
 from devices.errors import Busy, DeviceError, NoAnswer, NoCoordination, NotSupported, Refused, WrongAnswer
 from devices.families.base import (
     Capability,
@@ -40,6 +41,11 @@ logger = logging.getLogger(__name__)
 LOG_LINES = 300  # as many as the device gives at once (5.11)
 STATE_SECONDS = 5.0  # get_state may be met with silence; the poll must not wait for it long
 END_SECONDS = 10.0
+# Its clock is looked at when it is identified, once a minute; what was found stays true for some looks that fail.
+CLOCK_SECONDS = 180
+# In whole gigabytes, so a card that tells 0 holds a minute or two of the best recordings (100 Mbps) at most. Below a
+# twentieth of its size (3 GB of 64: some minutes of them, an hour of the smallest) there is time left to change it.
+NEARLY_FULL = 0.05
 
 # The document gives horizontal resolutions only (2.2); capability (2.3) tells what they stand for.
 HEIGHTS = {3840: 2160, 1920: 1080, 1280: 720, 640: 360}
@@ -49,6 +55,7 @@ _IRIS = {"open": "up", "close": "down", "reset": "0"}
 _FASTEST = 4
 # Transmission modes as get_capability (2.3) and as set_h264 (4.3) have them.
 _PRIORITIES = {"bitrate": "0", "framerate": "1", "best_effort": "2"}
+_FLEETING = frozenset({"counter", "clock_skew_seconds"})
 # Errors may come in a body under 200 OK.
 _ERROR_IN_BODY = re.compile(r"^\s*E[Rr]\d|^\s*ErrorNo\s*=\s*(\d+)", re.MULTILINE)
 _JS_PAIR = re.compile(r"""([\w.]+)\s*:\s*(?:"([^"]*)"|'([^']*)'|([^,}\r\n]*))""")
@@ -157,6 +164,8 @@ class PovcamDriver(Driver):
         info = await self._fields(gateway, cgi.GETINFO)
         if info["NAME"] is None and info["MAC"] is None and info["SERIAL"] is None:
             raise WrongAnswer(f"{gateway.address} does not answer as a POVCAM does. Check the address and the family.")
+        await self._prove_password(gateway)
+        await self._look_at_clock(gateway)
         basic = await self._fields(gateway, cgi.GET_BASIC)
         mode = await self._fields(gateway, cgi.GET_PRIORITY_MODE)
         return Identity(
@@ -174,6 +183,31 @@ class PovcamDriver(Driver):
             },
         )
 
+    async def _prove_password(self, gateway: Gateway) -> None:
+        """With User auth. off (factory setting) all that is asked to watch the device needs no password, so a wrong one
+        would show only when a setting is read (1., "About the access levels"). What needs one is asked, then."""
+        if not self.device.username:
+            return
+        with suppress(Refused, NotSupported, WrongAnswer):
+            await self.ask(gateway, cgi.GET_TIME)
+
+    async def _look_at_clock(self, gateway: Gateway) -> None:
+        skew = None
+        with suppress(Refused, NotSupported, WrongAnswer):
+            if (told := await self.clock(gateway)) is not None:
+                # It tells whole seconds, half a second ago on average.
+                skew = round((told - datetime.now(UTC)).total_seconds() + 0.5)
+        async with coordinated() as redis:
+            await redis.set(self._clock_key(), "" if skew is None else skew, ex=CLOCK_SECONDS)
+
+    async def _clock_skew(self) -> int | None:
+        async with coordinated() as redis:
+            told = cast("str | None", await redis.get(self._clock_key()))
+        return int(told) if told else None
+
+    def _clock_key(self) -> str:
+        return key("povcam", "clock", self.device.host, self.device.port)
+
     async def health(self, gateway: Gateway) -> Health:
         """get_state, which works in imaging mode only: a recorder that is silent here but answers elsewhere is well."""
         try:
@@ -181,13 +215,24 @@ class PovcamDriver(Driver):
             raw = parse_key_values(reply.text)
         except (Refused, NotSupported, NoAnswer):
             raw = {}
+        skew = await self._clock_skew()
         if not raw:
             mode = await self._fields(gateway, cgi.GET_PRIORITY_MODE)
-            return Health(facts={"activity": "playback or standby", "priority_mode": mode["priority_mode"]})
+            return Health(
+                facts={
+                    "activity": "playback or standby",
+                    "priority_mode": mode["priority_mode"],
+                    "clock_skew_seconds": skew,
+                },
+                problems=self._clock_problems(skew),
+                fleeting=_FLEETING,
+            )
         state = read_fields(cgi.GET_STATE.reply, raw)
         cards = [_card(state, slot, prefix) for slot, prefix in ((1, "sd"), (2, "sd2"))]
         problems = [f"The card in slot {card['slot']} reports an error." for card in cards if card["error"]]
         problems += [f"The card in slot {card['slot']} is being repaired." for card in cards if card["repairing"]]
+        problems += filter(None, map(_full, cards))
+        problems += self._clock_problems(skew)
         return Health(
             facts={
                 "activity": "recording" if state["rec"] else "imaging",
@@ -199,9 +244,10 @@ class PovcamDriver(Driver):
                 "downloading": state["download"],
                 "formatting": state["sd_format"],
                 "cards": cards,
+                "clock_skew_seconds": skew,
             },
             problems=problems,
-            fleeting=frozenset({"counter"}),
+            fleeting=_FLEETING,
         )
 
     async def _capability(self, gateway: Gateway) -> dict[str, Any]:
@@ -342,6 +388,8 @@ class PovcamDriver(Driver):
                 f"{self.device.name} is set to a time zone its document does not explain. Set its time zone first."
             )
         await self.ask(gateway, cgi.DATE_TIME, values)
+        async with coordinated() as redis:
+            await redis.delete(self._clock_key())
 
     async def set_ntp(self, gateway: Gateway, server: str) -> None:
         await self.write_group(gateway, groups.NTP, {"time_adjust": 1, "ntp_addr_dhcp": 0, "ntp_addr": server})
@@ -463,6 +511,18 @@ def _card(state: Mapping[str, Any], slot: int, prefix: str) -> dict[str, Any]:
         "free_gb": state[f"{prefix}_rem"],
         "size_gb": state[f"{prefix}_org"],
     }
+
+
+def _full(card: Mapping[str, Any]) -> str:
+    free, size = card["free_gb"], card["size_gb"]
+    if not card["inserted"] or free is None or not size or free >= size * NEARLY_FULL:
+        return ""
+    if free > 0:
+        return f"The card in slot {card['slot']} is nearly full. Save its clips and delete them, or have another ready."
+    return (
+        f"The card in slot {card['slot']} is full: nothing more is recorded on it. Save its clips and delete them, or "
+        "put in another."
+    )
 
 
 def _step(speed: float) -> int:
