@@ -8,6 +8,7 @@ import redis
 from django.test import Client
 
 from accounts.models import AuditEntry, Grant, Role, User
+from devices.families import driver_class
 from devices.models import Camera, Device, Site, State
 from tests.devices.conftest import PASSWORD, Api, Simulator, free_port
 
@@ -87,6 +88,7 @@ def test_what_cannot_be_is_refused_with_a_sentence(admin: Api, changes: dict[str
 
 def test_a_family_without_a_driver_is_not_supported_yet(admin: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("devices.families._DRIVERS", {})
+    monkeypatch.setattr("devices.fleet.driver_class", driver_class.__wrapped__)  # nothing is remembered
     status, error = admin("POST", "devices", BODY)
     assert status == 422
     assert "not supported yet" in error["error"]
