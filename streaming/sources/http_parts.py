@@ -37,6 +37,7 @@ class JpegLine:
         self.malformed = 0
         self.placeholders = 0
         self._on_unit = on_unit
+        self._sends_whole = False
         self._track = VideoTrack("jpeg", "jpeg", 0, 0, b"")
 
     def take(self, data: bytes) -> None:
@@ -48,6 +49,10 @@ class JpegLine:
             return
         if picture.width < NARROWEST:
             self.placeholders += 1
+            return
+        self._sends_whole = self._sends_whole or picture.whole
+        if self._sends_whole and not picture.whole:
+            self.malformed += 1  # cut off; a camera that never ends its pictures as it should is believed
             return
         self.pictures += 1
         if (picture.width, picture.height) != (self._track.width, self._track.height):

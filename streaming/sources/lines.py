@@ -56,9 +56,13 @@ class RtpLine:
             if framing is None:
                 self.foreign += 1
                 continue
-            for each in order(packet):
+            for each in order(packet, now):
                 for unit in framing.push(each, now):
                     on_unit(unit)
+        # Only now: what waits behind a gap may have been mended by this very burst.
+        for each in self._sequencer.overdue(now):
+            for unit in framings[each.payload_type].push(each, now):
+                on_unit(unit)
 
     def figures(self) -> dict[str, int]:
         return {
