@@ -273,6 +273,7 @@ ZONES = [{}, {"TimeZone": "-8"}, {"TimeZone": "+13"}, {"TimeZoneIndex": "60"}, {
 async def test_its_clock_is_set_in_its_own_zone(device: Device, simulator: Simulator) -> None:
     driver, gateway = driver_for(device), Gateway(device)
     moment = datetime(2024, 2, 29, 23, 30, tzinfo=UTC)
+    await driver.write_group(gateway, groups.DATETIME, {"DateTimeMode": "1"})
     for zone in ZONES:
         if zone:
             await driver.write_group(gateway, groups.DATETIME, zone)
@@ -285,11 +286,38 @@ async def test_its_clock_is_set_in_its_own_zone(device: Device, simulator: Simul
 
 async def test_it_is_given_a_time_server(device: Device, simulator: Simulator) -> None:
     driver, gateway = driver_for(device), Gateway(device)
-    await driver.set_clock(gateway, datetime(2024, 2, 29, tzinfo=UTC))
+    await driver.write_group(gateway, groups.DATETIME, {"DateTimeMode": "1"})
     await driver.set_ntp(gateway, "time.example.org")
     values = await driver.read_group(gateway, groups.DATETIME)
     expected = {"DateTimeMode": "0", "TimeServerIPAddress": "time.example.org", "TimeServerProtocol": "0"}
     assert {name: values[name] for name in expected} == expected
+    assert simulator.violations == []
+
+
+async def test_a_clock_that_a_time_server_sets_is_left_to_it(device: Device, simulator: Simulator) -> None:
+    driver, gateway = driver_for(device), Gateway(device)
+    await driver.set_ntp(gateway, "time.example.org")
+    with pytest.raises(Refused, match=r"time server \(time\.example\.org\).*switch that off.*Set manually"):
+        await driver.set_clock(gateway, datetime(2024, 2, 29, tzinfo=UTC))
+    values = await driver.read_group(gateway, groups.DATETIME)
+    assert values["DateTimeMode"] == "0", "bulk actions switch no time server off"
+    await driver.write_group(gateway, groups.DATETIME, {"DateTimeMode": "1"})
+    await driver.set_clock(gateway, datetime(2024, 2, 29, tzinfo=UTC))
+    assert simulator.violations == []
+
+
+async def test_a_clock_that_is_wrong_is_a_problem_until_it_is_set(device: Device, simulator: Simulator) -> None:
+    driver, gateway = driver_for(device), Gateway(device)
+    device.status = (await driver.identify(gateway)).facts
+    await driver.write_group(gateway, groups.DATETIME, {"DateTimeMode": "1"})
+    await driver.set_clock(gateway, datetime.now(UTC) - timedelta(minutes=5))
+    health = await driver.health(gateway)
+    assert abs(health.facts["clock_skew_seconds"] + 300) <= 5
+    (problem,) = health.problems
+    assert "time server" in problem
+    device.status = {**device.status, "problems": health.problems}
+    await driver.set_clock(gateway, datetime.now(UTC))
+    assert (await driver.health(gateway)).problems == []
     assert simulator.violations == []
 
 
@@ -496,6 +524,7 @@ async def test_other_firmware_is_understood(
     assert Switch("Trigger1", "Trigger 1", True) in await driver.switch(gateway, "Trigger1", True)
     assert [user.name for user in await driver.set_user(gateway, "bob", "x", "0")] == ["bob"]
     moment = datetime(2024, 2, 29, 23, 30, tzinfo=UTC)
+    await driver.write_group(gateway, groups.DATETIME, {"DateTimeMode": "1"})
     await driver.set_clock(gateway, moment)
     told = await driver.clock(gateway)
     assert told is not None

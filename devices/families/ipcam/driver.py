@@ -345,8 +345,16 @@ class IpcamDriver(Driver):
         return _in_utc(f"{told['Date']}T{told['Time']}", _zone_minutes(told))
 
     async def set_clock(self, gateway: Gateway, now: datetime) -> None:
-        """The document lets date and time be set only together with "Set manually"."""
+        """The document lets date and time be set only together with "Set manually", which switches the time server off:
+        nobody who puts a clock right means that."""
         told = (await self.ask(gateway, cgi.GET_DATETIME)).fields
+        if told["DateTimeMode"] == "0":
+            raise Refused(
+                f"{self.device.name} takes its time from a time server ({told['TimeServerIPAddress'] or 'not named'}); "
+                "setting its clock by hand would switch that off. If the clock is wrong, put the time server or the "
+                "time zone right; to set it by hand, first change «How the clock is set» of its settings to «Set "
+                "manually»."
+            )
         zone = _zone_minutes(told)
         if zone is None:
             raise NotSupported(f"{self.device.name} does not tell its time zone. Set that first, then its clock.")
