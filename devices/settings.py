@@ -7,9 +7,10 @@ answered, audited and told is masked.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from asgiref.sync import sync_to_async
 
@@ -18,6 +19,7 @@ from accounts.audit import By
 from accounts.problems import Problem, Unconfirmed
 from devices import events, polling, returning, snapshots, trust
 from devices.cgi import HIDDEN, Group, plan
+from devices.coordination import coordinated, key
 from devices.families import driver_for
 from devices.families.base import Driver, Written
 from devices.gateway import Gateway
@@ -26,6 +28,9 @@ from devices.models import Device
 from devices.working import bad_values_refused, changing, refuse_nested, to_the_end
 
 LONGEST_GROUP = 200  # settings in one request
+# What was told of a clock and comes back so is not meant to be set, however long a form lay open meanwhile.
+TOLD_SECONDS = 12 * 3600
+TOLD_MOST = 50  # of each group: several people and programs may be looking at it
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,7 @@ async def read(device: Device, group_id: str) -> tuple[dict[str, Any], list[dict
     driver = driver_for(device)
     group = group_of(driver, group_id)
     values = await driver.read_group(Gateway(device), group)
+    await _remember_told(device, group, values)
     return shown(group, values), shown_schema(group, driver.narrowed)
 
 
@@ -85,6 +91,7 @@ async def change(
     # What was shown masked and comes back so is not meant to be written.
     wanted = {name: value for name, value in wanted.items() if not (name in secret and value == HIDDEN)}
     trust.refuse_writing(device)
+    wanted = await _without_what_was_told(device, group, wanted)
     return await to_the_end(_change(by, device, driver, group, wanted, confirmed))
 
 
@@ -97,6 +104,7 @@ async def _change(
         with bad_values_refused("values."):
             todo = plan(group, before, wanted, driver.narrowed)
         if not todo.requests:
+            await _remember_told(device, group, before)
             return Change(shown(group, before), {}, {}, {}, None)
         target = {name: new for name, (_, new) in todo.changed.items()}
         danger = " ".join(filter(None, (dangers(group, target), driver.unreachable_after(group, target))))
@@ -118,6 +126,7 @@ async def _change(
             )
             raise
         await sync_to_async(_changed)(by, device, group, written)
+        await _remember_told(device, group, written.values)
     return Change(
         shown(group, written.values),
         shown_pairs(group, written.changed),
@@ -125,6 +134,34 @@ async def _change(
         written.moved,
         snapshot.pk,
     )
+
+
+# --- Values that change by themselves ---------------------------------------------------------------------------------
+async def _remember_told(device: Device, group: Group, values: Mapping[str, Any]) -> None:
+    told = {name: values[name] for name in sorted(group.fleeting) if values.get(name) is not None}
+    if not told:
+        return
+    async with coordinated() as redis:
+        pipe = redis.pipeline()
+        pipe.lpush(_told_key(device, group), json.dumps(told))
+        pipe.ltrim(_told_key(device, group), 0, TOLD_MOST - 1)
+        pipe.expire(_told_key(device, group), TOLD_SECONDS)
+        await pipe.execute()
+
+
+async def _without_what_was_told(device: Device, group: Group, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    running = {name: wanted[name] for name in wanted if name in group.fleeting}
+    if not running:
+        return dict(wanted)
+    async with coordinated() as redis:
+        readings = [json.loads(told) for told in await cast(Any, redis.lrange(_told_key(device, group), 0, -1))]
+    if any(all(name in told and told[name] == value for name, value in running.items()) for told in readings):
+        return {name: value for name, value in wanted.items() if name not in running}
+    return dict(wanted)
+
+
+def _told_key(device: Device, group: Group) -> str:
+    return key("settings", "told", device.pk, group.id)
 
 
 def _changed(by: By, device: Device, group: Group, written: Written) -> None:

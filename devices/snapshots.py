@@ -178,7 +178,8 @@ def _shown(driver: Driver, values: Values) -> Values:
 
 
 def differences(driver: Driver, first: Values, second: Values) -> dict[str, dict[str, tuple[Any, Any]]]:
-    """Group → setting → (in the first, in the second), masked; of the groups that both hold."""
+    """Group → setting → (in the first, in the second), masked; of the groups that both hold. What changes by itself is
+    no difference."""
     found = {}
     for group in _known(driver).values():
         if group.id not in first or group.id not in second:
@@ -186,7 +187,7 @@ def differences(driver: Driver, first: Values, second: Values) -> dict[str, dict
         one, other = first[group.id], second[group.id]
         pairs = {
             name: (one.get(name), other.get(name))
-            for name in (setting.name for setting in group.settings)
+            for name in (setting.name for setting in group.settings if not setting.fleeting)
             if one.get(name) != other.get(name)
         }
         if pairs:

@@ -37,7 +37,8 @@ class Setting:
     - `words` maps what the device answers to what is written (`{"0": "off"}`).
     - `octets`: an IPv4 address that is written as four parameters, `param` with 1 to 4 behind it.
     - `together`: settings with the same word are always sent together, as the document shows them.
-    - `fleeting`: why a snapshot leaves it alone, in words ("it changes by itself").
+    - `fleeting`: it changes by itself, in words ("The clock runs by itself."): no difference, and never restored.
+    - `unrestored`: why a snapshot leaves it alone all the same, in words.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Setting:
     label: str = ""
     help: str = ""
     fleeting: str = ""
+    unrestored: str = ""
 
     @property
     def told_as(self) -> str | None:
@@ -75,6 +77,11 @@ class Group:
     extra: Mapping[str, str] = field(default_factory=dict)
     moves: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
+
+    @property
+    def fleeting(self) -> frozenset[str]:
+        """The settings that change by themselves."""
+        return frozenset(setting.name for setting in self.settings if setting.fleeting)
 
     def setting(self, name: str) -> Setting:
         for setting in self.settings:
@@ -146,8 +153,8 @@ def _facts(group: Group, setting: Setting, narrow: Narrow) -> dict[str, Any]:
 
 def why_not_kept(group: Group, setting: Setting) -> str:
     """Why a snapshot cannot bring this setting back; empty when it can."""
-    if setting.fleeting:
-        return setting.fleeting
+    if why := setting.fleeting or setting.unrestored:
+        return why
     if group.writer(setting) is None:
         return "The device tells it but does not let it be set."
     return "The device never tells it." if setting.told_as is None else ""
@@ -217,6 +224,8 @@ def plan(
     for name, setting in ((setting.name, setting) for setting in group.settings if setting.name in wanted):
         value, rule = wanted[name], group.rule(setting, narrow)
         if rule is None:
+            if value == current.get(name):
+                continue  # who sends back all that was told does not mean to set it
             raise BadValue(name, f"{name} can be read but not set.")
         if value is None or (rule.secret and value == HIDDEN):
             continue

@@ -23,7 +23,6 @@ from devices.models import Camera, Device
 from devices.options import Option, value_of
 from devices.uids import UidLease
 
-
 # Recordings are looked for by their time, and a clock with a time server is right within a second: a minute off means
 # that nothing sets it. Once told of, it has to be clearly better: at the limit it would come and go with every look.
 CLOCK_OFF_SECONDS = 60
@@ -282,9 +281,17 @@ class Driver(ABC):
             )
         after = await self.read_group(gateway, group)
         asked_for = {name: new for name, (_, new) in todo.changed.items() if name in after}
-        differing = {name: (new, after[name]) for name, new in asked_for.items() if after[name] != new}
+        # A clock that was set has run on when it is read back, and one that was not set is no change of anybody's.
+        runs = group.fleeting
+        differing = {
+            name: (new, after[name]) for name, new in asked_for.items() if after[name] != new and name not in runs
+        }
         unread = {name: pair for name, pair in todo.changed.items() if name not in after}
-        changed = {name: (before.get(name), after[name]) for name in after if after[name] != before.get(name)}
+        changed = {
+            name: (before.get(name), after[name])
+            for name in after
+            if after[name] != before.get(name) and (name in todo.changed or name not in runs)
+        }
         return Written(after, changed | unread, differing)
 
     # --- Steering -----------------------------------------------------------------------------------------------------

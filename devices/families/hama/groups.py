@@ -88,7 +88,7 @@ AUDIO = Group(
             together="audio",
             label="Audio function",
             help="The three are always set together.",
-            fleeting=_WITH_VOLUMES,
+            unrestored=_WITH_VOLUMES,
         ),
         Setting(name="enet_audio_mic_vol", reply=None, together="audio", label="Microphone volume"),
         Setting(name="enet_audio_output_vol", reply=None, together="audio", label="Output volume"),

@@ -203,8 +203,8 @@ HTTPS = Group(
     write=cgi.SET_HTTPS,
     moves={"scheme": "live", "https_port": "https_port"},
     settings=(
-        Setting(name="live", fleeting=_ADDRESS),
-        Setting(name="https_port", fleeting=_ADDRESS),
+        Setting(name="live", unrestored=_ADDRESS),
+        Setting(name="https_port", unrestored=_ADDRESS),
     ),
     note="The document recommends the device's own pages for these.",
 )
@@ -215,11 +215,11 @@ NETWORK = Group(
     write=cgi.NETWORK,
     moves={"host": "IP_addr", "port": "port"},
     settings=(
-        Setting(name="dhcp", reply="ip4_dhcp", fleeting=_ADDRESS),
-        Setting(name="IP_addr", reply="ip4_addr", octets=True, label="IP address", fleeting=_ADDRESS),
-        Setting(name="netmask", reply="ip4_netmask", octets=True, label="Subnet mask", fleeting=_ADDRESS),
-        Setting(name="gateway", reply="ip4_gateway", octets=True, label="Default gateway", fleeting=_ADDRESS),
-        Setting(name="port", fleeting=_ADDRESS),
+        Setting(name="dhcp", reply="ip4_dhcp", unrestored=_ADDRESS),
+        Setting(name="IP_addr", reply="ip4_addr", octets=True, label="IP address", unrestored=_ADDRESS),
+        Setting(name="netmask", reply="ip4_netmask", octets=True, label="Subnet mask", unrestored=_ADDRESS),
+        Setting(name="gateway", reply="ip4_gateway", octets=True, label="Default gateway", unrestored=_ADDRESS),
+        Setting(name="port", unrestored=_ADDRESS),
         Setting(name="dns"),
         Setting(name="pri_server", reply="ip4_pri_server", octets=True, label="Primary DNS server"),
         Setting(name="sec_server", reply="ip4_sec_server", octets=True, label="Secondary DNS server"),
