@@ -142,6 +142,7 @@ class Gateway:
             if not taking_turns:
                 return await self._talk(command, request, send, Login())
             async with self._turn(command).taken(patience) as login:
+                await self.last_word(command)
                 return await self._talk(command, request, send, login)
 
         try:
@@ -186,6 +187,9 @@ class Gateway:
                 answer = await self._talk(command, request, send, login)
             self._check(command, answer.status)
             yield Streamed(command, answer.status, answer.headers, answer.pieces())
+
+    async def last_word(self, command: Command) -> None:
+        """Comes in the turn, right before the command goes out. Who may change their mind meanwhile raises here."""
 
     # --- Before -------------------------------------------------------------------------------------------------------
     def _may_be_sent(self, command: Command) -> None:

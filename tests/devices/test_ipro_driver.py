@@ -414,3 +414,20 @@ def test_the_api_says_null_for_what_is_not_known(redis_client: redis.Redis, api_
     assert status == 200
     (stream,) = answer["streams"]
     assert (stream["codec"], stream["width"], stream["fps"], stream["transport"]) == (None, None, None, "rtp")
+
+
+async def test_a_recorder_that_has_no_place_for_us_is_not_taken_for_one_that_cannot_steer(
+    device: Device, recorder: Simulator
+) -> None:
+    """It has forgotten our UID, and others took all places meanwhile."""
+    driver, gateway = IproDriver(device), Gateway(device)
+    for _ in range(memory.REFUSALS_UNTIL_UNSTEERABLE):
+        await driver.focus(gateway, camera(device), "auto")
+        recorder.side_door("fault", {"kind": "lose-uids"})
+        recorder.side_door("fault", {"kind": "fill-uids", "number": 16})
+        await memory.forget_reading(gateway, cgi.GET_INFO)
+        with pytest.raises(Busy, match="16 of its 16 places"):
+            await driver.focus(gateway, camera(device), "auto")
+        recorder.side_door("fault", {"kind": "fill-uids", "number": 0})
+        await memory.forget_reading(gateway, cgi.GET_INFO)
+    assert await memory.unsteerable(gateway) == []

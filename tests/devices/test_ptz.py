@@ -17,6 +17,7 @@ from devices import ptz
 from devices.coordination import shared
 from devices.errors import NoAnswer, Refused
 from devices.families.base import Ptz
+from devices.families.povcam import commands as cgi
 from devices.models import Camera
 from tests.devices.conftest import unsaved_device
 
@@ -50,6 +51,7 @@ class Head:
         return Ptz(pan_tilt=True, zoom=True, repeat_seconds=self.repeat_seconds)
 
     async def move(self, gateway: Any, camera: Camera, *, pan: float, tilt: float, zoom: float) -> None:
+        await gateway.last_word(cgi.DIRECTCTRL)  # as the gateway itself does in its turn
         self.told.append((pan, tilt, zoom))
         await asyncio.sleep(self.seconds)
         error = self.errors.pop(0) if self.errors else None

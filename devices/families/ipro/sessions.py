@@ -25,7 +25,7 @@ from typing import Any
 
 from devices import leases, uids
 from devices.cgi import Command, Values
-from devices.errors import Busy, DeviceError, NoCoordination, SessionGone, WrongAnswer
+from devices.errors import DeviceError, NoCoordination, Queued, SessionGone, WrongAnswer
 from devices.families.ipro import commands as cgi
 from devices.families.ipro import memory
 from devices.gateway import Gateway, Reply, Streamed
@@ -36,6 +36,7 @@ logger = logging.getLogger(__name__)
 KEEP_ALIVE_SECONDS = 60  # a UID lives 90 s after its last use
 READING_SECONDS = 3.0  # as_getinfo may be asked no more often
 PLACE_WAIT_SECONDS = 8.0
+STEERING_WAIT_SECONDS = 1.5  # what comes later than this is not what the person at the joystick wants any more
 LOOK_AGAIN_SECONDS = 0.5
 LOCK_SECONDS = 30.0
 LOCK_LOOK_SECONDS = 0.1
@@ -180,7 +181,7 @@ async def _open(gateway: Gateway, lease: UidLease, reserve: int) -> Session:
         lock = await leases.take(name, lease.id, LOCK_SECONDS)
         if lock is None:
             if clock() - began > LOCK_WAIT_SECONDS:
-                raise Busy(f"{gateway.device.name} is busy with other log-ins. Try again in a moment.")
+                raise Queued(f"{gateway.device.name} is busy with other log-ins. Try again in a moment.")
             await asyncio.sleep(LOCK_LOOK_SECONDS)
             continue
         try:
@@ -193,8 +194,8 @@ async def _open(gateway: Gateway, lease: UidLease, reserve: int) -> Session:
         finally:
             with contextlib.suppress(NoCoordination):
                 await leases.release(lock)
-        if clock() - began > PLACE_WAIT_SECONDS:
-            raise Busy(full)
+        if clock() - began > (STEERING_WAIT_SECONDS if lease.mode == STEERING else PLACE_WAIT_SECONDS):
+            raise Queued(full)
         await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
 
