@@ -421,13 +421,10 @@ async def test_a_recorder_that_has_no_place_for_us_is_not_taken_for_one_that_can
 ) -> None:
     """It has forgotten our UID, and others took all places meanwhile."""
     driver, gateway = IproDriver(device), Gateway(device)
-    for _ in range(memory.REFUSALS_UNTIL_UNSTEERABLE):
+    await driver.focus(gateway, camera(device), "auto")
+    recorder.side_door("fault", {"kind": "lose-uids"})
+    recorder.side_door("fault", {"kind": "fill-uids", "number": 16})
+    await memory.forget_reading(gateway, cgi.GET_INFO)
+    with pytest.raises(Busy, match="16 of its 16 places"):
         await driver.focus(gateway, camera(device), "auto")
-        recorder.side_door("fault", {"kind": "lose-uids"})
-        recorder.side_door("fault", {"kind": "fill-uids", "number": 16})
-        await memory.forget_reading(gateway, cgi.GET_INFO)
-        with pytest.raises(Busy, match="16 of its 16 places"):
-            await driver.focus(gateway, camera(device), "auto")
-        recorder.side_door("fault", {"kind": "fill-uids", "number": 0})
-        await memory.forget_reading(gateway, cgi.GET_INFO)
-    assert await memory.unsteerable(gateway) == []
+    assert await memory.note_steering(gateway, 1, refused=True) == 1, "it had not refused to steer until now"
