@@ -78,12 +78,16 @@ class Restored:
 
 # --- Taking -----------------------------------------------------------------------------------------------------------
 async def read_all(device: Device) -> Reading:
-    """Every group, as the device tells it now. What one group refuses does not keep the others from being read."""
+    """Every group, as the device tells it now. What one group refuses does not keep the others from being read. Raises
+    Replaced when another device answers: it is asked first who it is, for the last look may be a minute old."""
     driver, gateway = driver_for(device), Gateway(device)
     values: Values = {}
     unread: dict[str, str] = {}
+    if not driver.groups:
+        raise NotSupported(f"{device.name} has no settings to take a snapshot of.")
     try:
         async with asyncio.timeout(READ_SECONDS):
+            await _refuse_another_device(device, driver, gateway)
             for group in driver.groups:
                 try:
                     values[group.id] = await driver.read_group(gateway, group)
@@ -93,11 +97,21 @@ async def read_all(device: Device) -> Reading:
                     unread[group.id] = str(error)
     except TimeoutError as error:
         raise NoAnswer(f"{device.name} took more than {READ_SECONDS:.0f} s to tell its settings.") from error
-    if not driver.groups:
-        raise NotSupported(f"{device.name} has no settings to take a snapshot of.")
     if not values:
         raise WrongAnswer(f"{device.name} told none of its settings. {next(iter(unread.values()))}")
     return Reading(values, unread)
+
+
+async def _refuse_another_device(device: Device, driver: Driver, gateway: Gateway) -> None:
+    try:
+        trust.refuse_writing(device)
+        identity = await driver.identify(gateway)
+        trust.check_identity(device, mac=identity.mac, serial=identity.serial)
+    except Replaced as error:
+        raise Replaced(
+            f"Another device answers at {device.host}:{device.port} than the one that was set up, so nothing is kept "
+            "of its settings. An administrator can accept it as the new device here."
+        ) from error
 
 
 async def take(by: By, device: Device, note: str = "") -> Snapshot:

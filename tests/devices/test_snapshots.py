@@ -1,5 +1,6 @@
 """Snapshots: taken, compared, brought back; secrets encrypted inside and masked outside."""
 
+import asyncio
 import json
 from datetime import timedelta
 from typing import Any
@@ -151,6 +152,30 @@ def test_each_night_every_device_that_answers_is_kept_once(saved_device: Device,
 def test_a_device_that_does_not_answer_leaves_no_half_snapshot(admin: Api, path: str) -> None:
     Device.objects.update(port=free_port())
     assert admin("POST", f"{path}/snapshots")[0] == 504
+    assert not Snapshot.objects.exists()
+
+
+def test_nothing_is_kept_of_another_device(admin: Api, path: str, saved_device: Device, simulator: Simulator) -> None:
+    Device.objects.update(state="replaced")
+    status, error = admin("POST", f"{path}/snapshots")
+    assert status == 409
+    assert "Another device" in error["error"]
+    assert "nothing is kept" in error["error"]
+    saved_device.refresh_from_db()
+    assert asyncio.run(snapshots.read_many([saved_device])) == []
+    assert simulator.targets == []
+    assert not Snapshot.objects.exists()
+
+
+def test_a_device_that_was_replaced_since_it_was_last_looked_at_is_noticed(
+    admin: Api, path: str, saved_device: Device, simulator: Simulator
+) -> None:
+    Device.objects.update(state="online", serial="ANOTHER")
+    status, error = admin("POST", f"{path}/snapshots")
+    assert status == 409
+    assert "Another device" in error["error"]
+    saved_device.refresh_from_db()
+    assert asyncio.run(snapshots.read_many([saved_device])) == []
     assert not Snapshot.objects.exists()
 
 
