@@ -117,6 +117,12 @@ def run_script(script: str, keys: Sequence[str], arguments: Sequence[str | int])
     return scripts.run(script, (len(keys), *keys, *arguments))
 
 
+async def look_up(name: str) -> str | None:
+    """What a key holds. For what every look at a device needs: it shares round trips as scripts do."""
+    found: str | None = await run_script("return redis.call('GET', KEYS[1])", [name], ())
+    return found
+
+
 class _Scripts:
     """The scripts of one event loop that wait for their answers. One round trip at a time."""
 

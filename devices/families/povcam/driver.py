@@ -11,11 +11,11 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from devices import options, uids
 from devices.cgi import BadValue, Choice, Command, Group, Values, parse_key_values, read_fields
-from devices.coordination import coordinated, key
+from devices.coordination import coordinated, key, look_up
 from devices.errors import Busy, DeviceError, NoAnswer, NoCoordination, NotSupported, Refused, WrongAnswer
 from devices.families.base import (
     Capability,
@@ -201,8 +201,7 @@ class PovcamDriver(Driver):
             await redis.set(self._clock_key(), "" if skew is None else skew, ex=CLOCK_SECONDS)
 
     async def _clock_skew(self) -> int | None:
-        async with coordinated() as redis:
-            told = cast("str | None", await redis.get(self._clock_key()))
+        told = await look_up(self._clock_key())
         return int(told) if told else None
 
     def _clock_key(self) -> str:
