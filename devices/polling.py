@@ -17,7 +17,7 @@ import json
 import logging
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -336,7 +336,7 @@ def store(outcomes: Sequence[Outcome], memories: Mapping[int, Memory]) -> dict[i
         with coordinated_sync(_WATCH) as redis:
             pipe = redis.pipeline(transaction=False)
             for device_id, memory in kept.items():
-                pipe.set(_memory_key(device_id), json.dumps(asdict(memory)), ex=MEMORY_SECONDS)
+                pipe.set(_memory_key(device_id), json.dumps(vars(memory)), ex=MEMORY_SECONDS)
             pipe.execute()
     except NoCoordination:
         logger.warning("looks at devices are not remembered, since Redis is away")
