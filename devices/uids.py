@@ -246,7 +246,8 @@ class UidLease:
     """A place on a device. `mode` is the kind of transmission in the driver's words, `port` ours.
 
     A part is `of` a whole, and has its UID; what others may join is a whole and is `shared`. `camera` is the number of
-    the camera whose picture a part stands for, 0 when it stands for none. `since` is Unix time.
+    the camera whose picture a part stands for, 0 when it stands for none; `sound` is the number of the one whose sound
+    it stands for. `since` is Unix time.
     """
 
     device: int
@@ -260,6 +261,7 @@ class UidLease:
     camera: int = 0
     of: str = ""
     shared: bool = False
+    sound: int = 0
     since: int = field(default_factory=lambda: int(time.time()))
 
 
@@ -382,7 +384,7 @@ class Held:
 @dataclass(frozen=True)
 class Use:
     mode: str
-    camera: int  # 0: no picture of a camera
+    camera: int  # 0: of no camera
     holder: str
     since: int
 
@@ -393,7 +395,7 @@ async def held(device: int) -> list[Held]:
     ours.sort(key=lambda lease: (lease.since, lease.id))
 
     def use(lease: UidLease) -> Use:
-        return Use(lease.mode, lease.camera, lease.holder, lease.since)
+        return Use(lease.mode, lease.camera or lease.sound, lease.holder, lease.since)
 
     wholes = {part.of for part in ours if part.of}
     return [

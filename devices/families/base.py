@@ -93,6 +93,15 @@ class Stream:
     camera: int = 1
 
 
+@dataclass(frozen=True)
+class Sound:
+    """Sound that a device sends beside a picture, in a transmission of its own."""
+
+    transport: str  # rtp or http
+    codec: str = ""  # gsm; "" where the packets tell
+    g726: str = "le"  # how G.726 is packed, should it be that
+
+
 @dataclass
 class RtpSession:
     """A running transmission to our port. When `lost` is set, the device no longer knows us: leave and open again."""
@@ -102,6 +111,7 @@ class RtpSession:
     source: str  # the host it comes from, as the device is configured
     lost: asyncio.Event = field(default_factory=asyncio.Event)
     lost_reason: str = ""
+    lease: UidLease | None = None  # what it holds on the device
 
 
 @dataclass
@@ -112,6 +122,10 @@ class HttpSession:
     answer: Streamed
     lost: asyncio.Event = field(default_factory=asyncio.Event)
     lost_reason: str = ""
+    lease: UidLease | None = None
+
+
+Picture = RtpSession | HttpSession
 
 
 @dataclass(frozen=True)
@@ -427,6 +441,18 @@ class Driver(ABC):
     def http_session(self, gateway: Gateway, stream: Stream) -> AbstractAsyncContextManager[HttpSession]:
         """Have the device send a stream as the answer to a request, while the block runs."""
         raise self._lacks("send pictures over HTTP")
+
+    def sound(self, stream: Stream) -> Sound | None:
+        """How the sound of a stream comes beside its pictures; None where it comes along with them, or not at all."""
+        return None
+
+    def rtp_sound(self, gateway: Gateway, picture: Picture, *, port: int) -> AbstractAsyncContextManager[RtpSession]:
+        """Have the device send sound to our UDP port, too, while the block runs inside that of a picture."""
+        raise self._lacks("send sound to a port of ours")
+
+    def http_sound(self, gateway: Gateway, picture: Picture) -> AbstractAsyncContextManager[HttpSession]:
+        """Have the device send sound as the answer to a request, while the block runs inside that of a picture."""
+        raise self._lacks("send sound over HTTP")
 
     async def keep_alive(self, gateway: Gateway, lease: UidLease, *, taking_turns: bool = True) -> None:
         """Tell the device that a leased transmission is still wanted. Raises Refused when it no longer knows it."""

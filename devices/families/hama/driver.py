@@ -13,7 +13,7 @@ from devices import options
 from devices.cgi import Command, Group, Values
 from devices.coordination import coordinated, key
 from devices.errors import NotSupported, Refused, WrongAnswer
-from devices.families.base import Capability, Driver, Health, HttpSession, Identity, Ptz, Stream
+from devices.families.base import Capability, Driver, Health, HttpSession, Identity, Picture, Ptz, Sound, Stream
 from devices.families.hama import commands as cgi
 from devices.families.hama import groups
 from devices.gateway import Gateway, Reply
@@ -127,6 +127,14 @@ class HamaDriver(Driver):
     async def http_session(self, gateway: Gateway, stream: Stream) -> AsyncIterator[HttpSession]:
         async with gateway.stream(cgi.VIDEO_MJPG) as answer:
             yield HttpSession(stream, answer)
+
+    def sound(self, stream: Stream) -> Sound | None:
+        return Sound("http", codec="gsm") if stream.transport == "mjpeg" else None
+
+    @asynccontextmanager
+    async def http_sound(self, gateway: Gateway, picture: Picture) -> AsyncIterator[HttpSession]:
+        async with gateway.stream(cgi.AUDIO) as answer:
+            yield HttpSession(picture.stream, answer)
 
     async def snapshot(self, gateway: Gateway, camera: Camera) -> bytes:
         return (await self.ask(gateway, cgi.IMAGE_JPG, limit=PICTURE_LIMIT)).body

@@ -23,8 +23,10 @@ from devices.families.base import (
     HttpSession,
     Identity,
     LogEntry,
+    Picture,
     Ptz,
     RtpSession,
+    Sound,
     Store,
     Stream,
 )
@@ -46,6 +48,7 @@ _FOCUS = {"near": "NEAR", "far": "FAR", "auto": "AUTO"}
 _IRIS = {"open": "OPEN", "close": "CLOSE", "reset": "RESET"}
 _ZOOM_STEPS = 4
 _GRID = 32
+_SOUND = "audio"  # beside the codecs of pictures
 # In this order a camera is tried whose format nobody knows yet.
 _CODECS = ("h265", "h264")
 _MAKER = re.compile(r"^\s*Network Disk Recorder\s*", re.IGNORECASE)
@@ -177,13 +180,12 @@ class IproDriver(Driver):
 
     # --- Streams ------------------------------------------------------------------------------------------------------
     def streams(self, camera: Camera) -> list[Stream]:
-        """One picture per camera, of which the recorder tells nothing."""
+        """One picture per camera, of which the recorder tells nothing; nor which cameras have sound."""
         transport = self.option("transport")
         if transport == "mjpeg":
-            return [Stream("jpeg", "mjpeg", None, None, None, "mjpeg", camera=camera.number)]
-        return [
-            Stream("video", "", None, None, None, "rtp" if transport == "auto" else transport, camera=camera.number)
-        ]
+            return [Stream("jpeg", "mjpeg", None, None, None, "mjpeg", audio=True, camera=camera.number)]
+        way = "rtp" if transport == "auto" else transport
+        return [Stream("video", "", None, None, None, way, audio=True, camera=camera.number)]
 
     def candidates(self, stream: Stream) -> list[Stream]:
         """Asked for a format that the camera does not send, the recorder says yes and sends nothing; and so it seems
@@ -196,12 +198,17 @@ class IproDriver(Driver):
     async def http_session(self, gateway: Gateway, stream: Stream) -> AsyncIterator[HttpSession]:
         """The picture is the answer to its start. It is stopped while its connection is open still (2.2.1.1)."""
         codec = "jpeg" if stream.codec == "mjpeg" else stream.codec
-        values: Values = {"CAM": stream.camera, "COMP": codec.upper()}
         async with (
             self.uid(gateway, "live", codec, camera=stream.camera) as session,
-            session.stream(self.narrowed(cgi.LIVE_HTTP_START), values) as answer,
+            self._answered(session, stream, codec) as http,
         ):
-            http = HttpSession(stream, answer, session.lost, session.lost_reason)
+            yield http
+
+    @asynccontextmanager
+    async def _answered(self, session: Session, stream: Stream, format_: str) -> AsyncIterator[HttpSession]:
+        values: Values = {"CAM": stream.camera, "COMP": format_.upper()}
+        async with session.stream(self.narrowed(cgi.LIVE_HTTP_START), values) as answer:
+            http = HttpSession(stream, answer, session.lost, session.lost_reason, session.lease)
 
             def lost(reason: str) -> None:
                 http.lost_reason = reason
@@ -223,7 +230,7 @@ class IproDriver(Driver):
                 # The recorder has forgotten the UID that others had before us: log in again, once.
                 await stack.aclose()
                 session = await self._started(stack, gateway, stream, port)
-            rtp = RtpSession(stream, port, self.device.host, session.lost, session.lost_reason)
+            rtp = RtpSession(stream, port, self.device.host, session.lost, session.lost_reason, session.lease)
 
             def lost(reason: str) -> None:
                 rtp.lost_reason = reason
@@ -235,8 +242,13 @@ class IproDriver(Driver):
         session = await stack.enter_async_context(
             self.uid(gateway, "live", stream.codec, camera=stream.camera, port=port)
         )
+        await self._start(session, stream.camera, stream.codec, port)
+        return session
+
+    async def _start(self, session: Session, camera: int, format_: str, port: int) -> None:
+        """Have a picture or its sound sent to our port."""
         await uids.supersede(session.lease)
-        values: Values = {"CAM": stream.camera, "CMD": "START", "COMP": stream.codec.upper(), "PORT": port}
+        values: Values = {"CAM": camera, "CMD": "START", "COMP": format_.upper(), "PORT": port}
         session.may_be_sending = True
         try:
             reply = await session.ask(self.narrowed(cgi.LIVE_RTP), values)
@@ -249,7 +261,30 @@ class IproDriver(Driver):
                 f"{self.device.name} was asked to start and stop pictures too often. "
                 f"Try again in {SILENCE_SECONDS:.0f} s."
             )
-        return session
+
+    def sound(self, stream: Stream) -> Sound | None:
+        """It tells the codec of its sound in no packet by RTP, and how G.726 is packed nowhere."""
+        return Sound("rtp" if stream.transport == "rtp" else "http", g726=self.option("g726"))
+
+    @asynccontextmanager
+    async def rtp_sound(self, gateway: Gateway, picture: Picture, *, port: int) -> AsyncIterator[RtpSession]:
+        async with sessions.beside(gateway, _lease_of(picture), _SOUND, port=port) as session:
+            rtp = RtpSession(picture.stream, port, self.device.host, session.lost)
+
+            def lost(reason: str) -> None:
+                rtp.lost_reason = reason
+
+            session.on_lost = lost
+            await self._start(session, picture.stream.camera, _SOUND, port)
+            yield rtp
+
+    @asynccontextmanager
+    async def http_sound(self, gateway: Gateway, picture: Picture) -> AsyncIterator[HttpSession]:
+        async with (
+            sessions.beside(gateway, _lease_of(picture), _SOUND) as session,
+            self._answered(session, picture.stream, _SOUND) as http,
+        ):
+            yield http
 
     async def keep_alive(self, gateway: Gateway, lease: UidLease, *, taking_turns: bool = True) -> None:
         await gateway.ask(cgi.KEEP_ALIVE, {"UID": lease.uid}, taking_turns=taking_turns)
@@ -376,6 +411,11 @@ def _utc(row: dict[str, Any]) -> datetime | None:
     offset = timedelta(hours=int(match[2]), minutes=int(match[3])) * (-1 if match[1] == "-" else 1)
     local = datetime.fromisoformat(row["time"]).replace(tzinfo=UTC)
     return local - offset - timedelta(hours=int(row["summer_time"]))
+
+
+def _lease_of(picture: Picture) -> UidLease:
+    assert picture.lease is not None, "each picture of a recorder has one"
+    return picture.lease
 
 
 # --- Steps and grids --------------------------------------------------------------------------------------------------

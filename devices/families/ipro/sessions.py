@@ -11,6 +11,7 @@ and give them back:
 - One process logs in at a time, so that two do not take the same last place, and the second finds the UID of the first.
 - The keeper keeps each UID alive when nothing was sent with it for KEEP_ALIVE_SECONDS, and gives it back when all its
   holders have died (`devices.uids`, `devices.keeping`).
+- Sound goes with the UID of its picture, on which it depends. It is a part of the UID's lease like the picture.
 - 401 means that the UID is gone: everybody who shares it is told, and the next one logs in again.
 """
 
@@ -19,6 +20,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import secrets
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -131,8 +134,28 @@ async def opened(
         kind=kind,
         camera=camera,
     )
-    session = await _open_for_sure(gateway, lease, reserve)
+    async with _held(await _open_for_sure(gateway, lease, reserve)) as session:
+        yield session
 
+
+@contextlib.asynccontextmanager
+async def beside(gateway: Gateway, picture: UidLease, mode: str, *, port: int = 0) -> AsyncIterator[Session]:
+    """The UID that carries a picture, for its sound: it goes only with the picture, and does not count as another."""
+    whole = await uids.find(picture.of)
+    if whole is None:
+        raise SessionGone(f"{gateway.device.name} no longer sends the picture that this sound belongs to. Try again.")
+    lease = replace(
+        picture, mode=mode, port=port, camera=0, sound=picture.camera, id=secrets.token_hex(8), since=int(time.time())
+    )
+    async with _held(Session(gateway, lease, whole)) as session:
+        if gone := await uids.hold(lease, new=True):
+            session.set_lost(gone)
+            raise SessionGone(gone)
+        yield session
+
+
+@contextlib.asynccontextmanager
+async def _held(session: Session) -> AsyncIterator[Session]:
     async def keep_alive() -> None:
         await _keep_alive_from_here(session)
 
@@ -260,10 +283,11 @@ async def _log_in(gateway: Gateway, lease: UidLease) -> Session:
 
 # --- Ending -----------------------------------------------------------------------------------------------------------
 def stop_request(lease: UidLease) -> tuple[Command, dict[str, str | int]] | None:
-    """What stops the picture a lease stands for: the same camera, format and port as its start."""
-    if lease.kind != "live" or not lease.camera:
+    """What stops the picture or sound a lease stands for: the same camera, format and port as its start."""
+    camera = lease.camera or lease.sound
+    if lease.kind != "live" or not camera:
         return None
-    values: dict[str, str | int] = {"UID": lease.uid, "CAM": lease.camera, "CMD": "STOP", "COMP": lease.mode.upper()}
+    values: dict[str, str | int] = {"UID": lease.uid, "CAM": camera, "CMD": "STOP", "COMP": lease.mode.upper()}
     return (cgi.LIVE_RTP, {**values, "PORT": lease.port}) if lease.port else (cgi.LIVE_HTTP_STOP, values)
 
 
