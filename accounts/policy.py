@@ -20,6 +20,7 @@ from accounts.models import Grant, Role, User
 
 class Action(StrEnum):
     WATCH = "watch"  # live pictures, snapshots, states, events
+    DIAGNOSE = "diagnose"  # how streams arrive, and who watches what
     STEER = "steer"  # pan, tilt, zoom, presets
     RECORD = "record"  # start and stop a recording on the device
     PLAYBACK = "playback"
@@ -34,6 +35,7 @@ class Action(StrEnum):
 
 MINIMUM_ROLE: dict[Action, Role] = {
     Action.WATCH: Role.VIEWER,
+    Action.DIAGNOSE: Role.OPERATOR,
     Action.STEER: Role.OPERATOR,
     Action.RECORD: Role.OPERATOR,
     Action.PLAYBACK: Role.OPERATOR,

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from asgiref.sync import sync_to_async
+from django.dispatch import Signal
 
 from accounts import audit
 from accounts.audit import By
 from accounts.problems import Problem
-from devices import events, ptz
+from devices import events, pictures, ptz
 from devices.models import Camera, Preset
 from devices.working import to_the_end
+
+# The camera was told to keep where it looks (`is_set`), or to go to a preset. With camera and number; for those who
+# have its pictures.
+told = Signal()
 
 
 @dataclass(frozen=True)
@@ -19,13 +25,18 @@ class Known:
     number: int
     name: str
     set: bool | None  # None: nobody set it through us, and the camera does not tell
+    picture: datetime | None = None  # when the one we have of it was taken
 
 
 def listed(camera: Camera) -> list[Known]:
     """Every number the camera has."""
     count = ptz.offered(camera).presets
     ours = {preset.number: preset.name for preset in camera.presets.all()}
-    return [Known(number, ours.get(number, ""), True if number in ours else None) for number in range(1, count + 1)]
+    seen = {number: datetime.fromtimestamp(at, UTC) for number, at in pictures.presets_with_one(camera.pk).items()}
+    return [
+        Known(number, ours.get(number, ""), True if number in ours else None, seen.get(number))
+        for number in range(1, count + 1)
+    ]
 
 
 async def set_here(by: By, camera: Camera, name: str = "", number: int | None = None) -> Known:
@@ -42,7 +53,10 @@ async def set_here(by: By, camera: Camera, name: str = "", number: int | None = 
 
 async def _set(by: By, camera: Camera, number: int, name: str) -> Known:
     await ptz.act(camera, "set_preset", number=number, name=name if ptz.offered(camera).preset_names else "")
+    # A picture of where it looked before is none of where it looks now.
+    await sync_to_async(pictures.forget)(camera.pk, number)
     await sync_to_async(_keep)(by, camera, number, name)
+    await told.asend_robust(Preset, camera=camera, number=number, is_set=True)
     return Known(number, name, True)
 
 
@@ -59,7 +73,8 @@ def rename(by: By, camera: Camera, number: int, name: str) -> Known:
         raise ptz.lacks(camera, "keep presets")
     _check(number, count)
     _keep(by, camera, number, name)
-    return Known(number, name, True)
+    at = pictures.presets_with_one(camera.pk).get(number)
+    return Known(number, name, True, datetime.fromtimestamp(at, UTC) if at is not None else None)
 
 
 async def goto(by: By, camera: Camera, number: int) -> None:
@@ -70,6 +85,7 @@ async def goto(by: By, camera: Camera, number: int) -> None:
     await ptz.hold(by, camera)
     await to_the_end(ptz.act(camera, "goto_preset", number=number))
     await audit.arecord(by, "go to preset", camera, number=number)
+    await told.asend_robust(Preset, camera=camera, number=number, is_set=False)
 
 
 async def clear(by: By, camera: Camera, number: int) -> None:
@@ -89,6 +105,7 @@ async def _clear(by: By, camera: Camera, number: int) -> None:
 
 def _forget(by: By, camera: Camera, number: int) -> None:
     camera.presets.filter(number=number).delete()
+    pictures.forget(camera.pk, number)
     audit.record(by, "clear preset", camera, number=number)
     events.publish("camera.presets", camera=camera.pk)
 

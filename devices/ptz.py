@@ -270,6 +270,13 @@ async def holder(camera: Camera) -> str | None:
         return cast(str | None, await cast(Any, redis.hget(key("ptz", "holder", camera.pk), "name")))
 
 
+async def quiet_seconds(camera: Camera) -> float:
+    """How long ago somebody last steered it through us; HOLD_SECONDS when it was that long ago or longer."""
+    async with coordinated(_DOING) as redis:
+        left = int(await redis.pttl(key("ptz", "holder", camera.pk)))
+    return HOLD_SECONDS - max(0, left) / 1000
+
+
 # --- Moving -----------------------------------------------------------------------------------------------------------
 async def move(by: By, camera: Camera, *, pan: float, tilt: float, zoom: float) -> None:
     """Move at these speeds until told otherwise, MOVE_SECONDS at most; all zeros stop it."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from celery import shared_task
 
-from devices import history, keeping, loop, polling, ptz, returning, snapshots, uids
+from devices import history, keeping, loop, pictures, polling, ptz, returning, snapshots, uids
 from devices.models import Camera, Device, Snapshot
 
 
@@ -78,5 +78,6 @@ def await_returns() -> None:
 
 @shared_task(name="devices.tasks.forget_old")
 def forget_old() -> None:
-    """Forget events and history past their time. Run by beat, once a night."""
+    """Forget events and history past their time, and pictures of cameras that are gone. Run by beat, once a night."""
     history.forget_old()
+    pictures.forget_all_but(set(Camera.objects.values_list("pk", flat=True)))

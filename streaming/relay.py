@@ -22,9 +22,11 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from streaming.media import CLOCK_RATE, AccessUnit, AudioTrack, AudioUnit, Unit, VideoTrack
 from streaming.ring import Fragment, Ring
@@ -58,12 +60,22 @@ class Timing:
     abandon: float = 10.0
     tick: float = 0.5
     mute: float = 1.0  # a sound track that is announced and silent stops a browser's pictures
+    keep_first: float = 5.0  # how long it is live before its picture is kept for the first time, and then how often
+    keep_again: float = 60.0
 
 
 class Relay:
     """One stream of one camera. Counters are plain attributes."""
 
-    def __init__(self, name: str, source: Source, timing: Timing, on_idle: Callable[[Relay], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        source: Source,
+        timing: Timing,
+        on_idle: Callable[[Relay], None],
+        on_picture: Callable[[Relay], None] = lambda relay: None,
+    ) -> None:
+        """`on_picture` is called now and then while pictures come, and before the last ones are forgotten."""
         self.name = name
         self.status = Status(State.CONNECTING, "")
         self.init: Init | None = None
@@ -77,9 +89,17 @@ class Relay:
         self.fps = 0.0
         self.bit_rate = 0.0
         self.openings = 0
+        self.gop = 0  # pictures from one key picture to the next, lately
+        self.gop_seconds = 0.0
+        self.jitter = 0.0  # seconds by which pictures come earlier or later than they should, smoothed (RFC 3550 A.8)
+        self.first_after: float | None = None  # seconds from the last opening to its first picture
         self._source = source
         self._timing = timing
         self._on_idle = on_idle
+        self._on_picture = on_picture
+        self._keep_at = 0.0  # by the loop's clock; 0: not live yet
+        self._asked_at: float | None = None  # by the loop's clock; None: its first picture is here
+        self._transit: float | None = None
         self._order = DecodeTimes()
         self._timeline = Timeline(CLOCK_RATE, ORIGIN)
         self._sound_timeline: Timeline | None = None
@@ -128,12 +148,23 @@ class Relay:
             "bytes": self.bytes,
             "fps": self.fps,
             "bit_rate": self.bit_rate,
-            "gop": self.pictures.following - self.pictures.newest_key if self.pictures.newest_key >= 0 else 0,
+            "gop": self.gop,
+            "gop_seconds": self.gop_seconds,
+            "jitter": self.jitter,
+            "first_after": -1.0 if self.first_after is None else self.first_after,
+            "viewer_lag": max((viewer.lag for viewer in tuple(self.viewers)), default=0.0),
             "ring_bytes": self.pictures.bytes + self.sound.bytes,
             "openings": self.openings,
-            "viewer_drops": self.dropped + sum(viewer.dropped for viewer in self.viewers),
+            "viewer_drops": self.dropped + sum(viewer.dropped for viewer in tuple(self.viewers)),
             **{f"upstream_{name}": value for name, value in upstream.items()},
         }
+
+    def newest_key(self) -> tuple[int, Fragment] | None:
+        """The newest picture that can be decoded alone, and its number."""
+        ring = self.pictures
+        if ring.newest_key < ring.first:
+            return None
+        return ring.newest_key, ring.pieces[ring.newest_key - ring.first]
 
     # --- The upstream -------------------------------------------------------------------------------------------------
     def _start(self) -> None:
@@ -150,6 +181,7 @@ class Relay:
             log.error("a relay ended by a mistake of ours", exc_info=error, extra={"stream": self.name})
             for viewer in list(self.viewers):
                 viewer.end(Ended("This stream ended by a mistake in this system; its log tells more."))
+        self._on_picture(self)
         self.init = None
         self.pictures.clear()
         self._end_sound()
@@ -165,6 +197,7 @@ class Relay:
             frames_before = self.frames
             try:
                 self.openings += 1
+                self._asked_at, self._transit, self._keep_at = asyncio.get_running_loop().time(), None, 0.0
                 async with self._source(self._take) as upstream:
                     self._upstream = upstream
                     self.ask_for_sound()
@@ -211,6 +244,10 @@ class Relay:
             self.fps = (self.frames - frames) / elapsed
             self.bit_rate = 8 * (self.bytes - size) / elapsed
             self._counted_at, self._counted = now, (self.frames, self.bytes)
+        if self.status.state is State.LIVE and now >= self._keep_at:
+            if self._keep_at:
+                self._on_picture(self)
+            self._keep_at = now + (self._timing.keep_again if self._keep_at else self._timing.keep_first)
         if self.init_with_sound is not None and now - self._sound_at >= self._timing.mute:
             self._end_sound()
         for viewer in list(self.viewers):
@@ -241,22 +278,32 @@ class Relay:
         if self.status.state is not State.LIVE:
             self.status = Status(State.LIVE, "")
             log.info("live", extra={"stream": self.name})
+        if self._asked_at is not None:
+            self.first_after, self._asked_at = asyncio.get_running_loop().time() - self._asked_at, None
         ordered, offset = self._order.place(unit.time, unit.key)
+        transit = unit.received - ordered / CLOCK_RATE
+        if self._transit is not None:
+            self.jitter += (abs(transit - self._transit) - self.jitter) / 16
+        self._transit = transit
         decode_time, duration = self._timeline.place(ordered, unit.received)
         ring = self.pictures
         start = decode_time / CLOCK_RATE
         content = unit.data
         data = fmp4.fragment(ring.following + 1, decode_time, duration, unit.key, unit.received, content, offset)
         if unit.key:
+            if ring.newest_key >= ring.first:
+                self.gop = ring.following - ring.newest_key
+                self.gop_seconds = start - ring.pieces[ring.newest_key - ring.first].start
             ring.trim(start - GRACE)
         elif ring.bytes > MAX_RING_BYTES:
             ring.clear()
         ahead = len(data) - len(content)
-        ring.append(Fragment(data, unit.key, start, start + offset / CLOCK_RATE, unit.received, ahead))
+        picture = Fragment(data, unit.key, start, start + offset / CLOCK_RATE, unit.received, ahead)
+        ring.append(picture)
         self.frames += 1
         self.bytes += len(data)
         for viewer in self.viewers:
-            viewer.wake()
+            viewer.offer(picture)
 
     def _take_sound(self, unit: AudioUnit) -> None:
         self._sound_at = asyncio.get_running_loop().time()
@@ -307,8 +354,12 @@ class Relays:
     """The relays of one process, by what they carry."""
 
     def __init__(self, timing: Timing | None = None) -> None:
+        # Called with the camera, the stream and its relay now and then while pictures come, and before they are gone:
+        # it takes what it wants of them at once, and answers what remains to be done with it.
+        self.on_picture: Callable[[int, str, Relay], Coroutine[Any, Any, None] | None] | None = None
         self._timing = timing or Timing()
         self._relays: dict[tuple[int, str], Relay] = {}
+        self._keeping: set[asyncio.Task[None]] = set()
 
     @contextmanager
     def watch(
@@ -320,14 +371,16 @@ class Relays:
         *,
         sound: bool = False,
         after: float = -1.0,
+        who: str = "",
     ) -> Iterator[Viewer]:
         """A viewer of this stream. `on_stuck` is called when it is ended while it is busy with an item. It begins with
-        a key picture later than `after` on the timeline."""
+        a key picture later than `after` on the timeline. `who` it is shows beside its figures."""
         relay = self._relays.get((camera, stream))
         if relay is None:
-            relay = Relay(f"{camera}/{stream}", source, self._timing, self._forget)
+            on_picture = partial(self._picture_of, camera, stream)
+            relay = Relay(f"{camera}/{stream}", source, self._timing, self._forget, on_picture)
             self._relays[camera, stream] = relay
-        viewer = Viewer(relay, on_stuck, sound=sound, after=after)
+        viewer = Viewer(relay, on_stuck, sound=sound, after=after, who=who)
         relay.join(viewer)
         try:
             yield viewer
@@ -338,6 +391,14 @@ class Relays:
         """What each stream costs and delivers now, for metrics and the health page."""
         return {key: relay.figures() for key, relay in self._relays.items()}
 
+    def all(self) -> dict[tuple[int, str], Relay]:
+        """By camera and stream, as they are now."""
+        return dict(self._relays)
+
+    def of(self, camera: int) -> dict[str, Relay]:
+        """The streams of one camera that are open, and their renditions."""
+        return {stream: relay for (each, stream), relay in self._relays.items() if each == camera}
+
     def status(self, camera: int, stream: str) -> Status | None:
         relay = self._relays.get((camera, stream))
         return relay.status if relay else None
@@ -345,6 +406,15 @@ class Relays:
     async def close_all(self) -> None:
         """Close every upstream as its device wants it; the sources bound how long that takes."""
         await asyncio.gather(*(relay.close() for relay in list(self._relays.values())))
+        if self._keeping:
+            await asyncio.wait(self._keeping)
+
+    def _picture_of(self, camera: int, stream: str, relay: Relay) -> None:
+        todo = self.on_picture(camera, stream, relay) if self.on_picture is not None else None
+        if todo is not None:
+            keeping = asyncio.get_running_loop().create_task(todo, name="keep a picture")
+            self._keeping.add(keeping)
+            keeping.add_done_callback(self._keeping.discard)
 
     def _forget(self, relay: Relay) -> None:
         for key, each in list(self._relays.items()):

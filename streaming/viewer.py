@@ -7,6 +7,8 @@ the ring is long.
 from __future__ import annotations
 
 import asyncio
+import itertools
+import time
 from collections.abc import Callable
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,6 +18,8 @@ from streaming.ring import Fragment
 
 if TYPE_CHECKING:
     from streaming.relay import Relay
+
+_numbers = itertools.count(1)
 
 
 class State(StrEnum):
@@ -51,12 +55,25 @@ class Ended(Exception):
 class Viewer:
     """`await next()` in a loop. Counters are plain attributes."""
 
-    def __init__(self, relay: Relay, on_stuck: Callable[[], None], *, sound: bool = False, after: float = -1.0) -> None:
+    def __init__(
+        self,
+        relay: Relay,
+        on_stuck: Callable[[], None],
+        *,
+        sound: bool = False,
+        after: float = -1.0,
+        who: str = "",
+    ) -> None:
+        self.number = next(_numbers)
+        self.who = who
+        self.since = time.time()
         self.frames = 0
         self.dropped = 0
+        self.first_after: float | None = None  # seconds from its coming to its first picture
         self.paused = False
         self.sound = sound  # whether it wants to hear, too
         self.on_sound: Callable[[AudioUnit], None] | None = None  # who takes sound as it comes, out of turn
+        self.write: Callable[[Fragment], bool] | None = None  # hands over a picture at once, if its line is free
         self.ended: Exception | None = None
         self._relay = relay
         self._on_stuck = on_stuck
@@ -91,6 +108,25 @@ class Viewer:
             finally:
                 self._waiter = None
 
+    @property
+    def lag(self) -> float:
+        """How many seconds of pictures wait here for this viewer."""
+        pictures = self._relay.pictures
+        if self.paused or self._cursor < 0 or self._cursor >= pictures.following:
+            return 0.0
+        try:
+            return pictures.pieces[-1].start - pictures.pieces[max(0, self._cursor - pictures.first)].start
+        except IndexError:  # asked from another thread, while they change
+            return 0.0
+
+    def figures(self) -> dict[str, float]:
+        return {
+            "frames": self.frames,
+            "dropped": self.dropped,
+            "lag": self.lag,
+            "first_after": -1.0 if self.first_after is None else self.first_after,
+        }
+
     def pause(self) -> None:
         self.paused = True
 
@@ -115,6 +151,23 @@ class Viewer:
         """Have the units of sound as they come instead, boxed for nobody yet."""
         self.on_sound = on_sound
         self._relay.ask_for_sound()
+
+    def offer(self, picture: Fragment) -> None:
+        """A picture has just come. Who waits for it and for nothing else gets it without a task being woken."""
+        relay = self._relay
+        if (
+            self.write is not None
+            and self._waiter is not None
+            and self._cursor == relay.pictures.following - 1
+            and self._init is relay.init
+            and self._told is relay.status
+            and not (self.paused or self.sound or self.ended)
+            and self.write(picture)
+        ):
+            self._cursor += 1
+            self.frames += 1
+        else:
+            self.wake()
 
     def wake(self) -> None:
         waiter = self._waiter
@@ -173,6 +226,8 @@ class Viewer:
             return Dropped(missed)
         if init is not self._init:
             self._init = init
+            if self.first_after is None:
+                self.first_after = time.time() - self.since  # the picture comes right behind
             return init
         return self._ready()
 

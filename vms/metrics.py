@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 from accounts.guards import machine
 from accounts.policy import Action
 from devices.models import Device, State
-from streaming import relay
+from streaming import relay, transcode
 from vms import health
 
 
@@ -56,6 +56,24 @@ class Product(Collector):
                     metrics[name] = GaugeMetricFamily(f"vms_stream_{name}", text, labels=["camera", "stream"])
                 metrics[name].add_metric([str(camera), stream], float(value))
         yield from metrics.values()
+        yield from self.viewers()
+        yield from self.converting()
+
+    def viewers(self) -> Iterator[Metric]:
+        metrics: dict[str, GaugeMetricFamily] = {}
+        for (camera, stream), running in relay.relays.all().items():
+            for viewer in tuple(running.viewers):
+                for name, value in viewer.figures().items():
+                    if name not in metrics:
+                        text = f"The relay's figure {name!r} of a viewer; viewers are numbered as they come"
+                        labels = ["camera", "stream", "viewer"]
+                        metrics[name] = GaugeMetricFamily(f"vms_viewer_{name}", text, labels=labels)
+                    metrics[name].add_metric([str(camera), stream, str(viewer.number)], float(value))
+        yield from metrics.values()
+
+    def converting(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily("vms_converted_streams", "Streams that are converted now", value=len(transcode.load))
+        yield GaugeMetricFamily("vms_converting_cores", "Cores that this takes", value=transcode.load.cores)
 
 
 REGISTRY.register(Product())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest
@@ -138,6 +139,7 @@ class PresetOut(Schema):
     number: int
     name: str
     set: bool | None = Field(description="true: set through us; null: not known, cameras do not tell")
+    picture: datetime | None = Field(description="When …/presets/{number}/picture.jpg was taken; null: there is none.")
 
 
 @router.get("cameras/{int:camera_id}/ptz", response=SteeringOut)

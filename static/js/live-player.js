@@ -51,6 +51,7 @@ const FROZEN_MS = 4000; // pictures come and none is shown
 const HIDDEN_MS = 15000; // of a page
 const OFF_SCREEN_MS = 4000; // of a player in a page that is seen
 const STALE_MS = 3000;
+const STILL_MS = 200; // a stream that runs already shows a picture sooner than this; then no still is asked for
 const FIRST_RETRY_MS = 300;
 const LONGEST_RETRY_MS = 8000;
 const REFUSED_RETRY_MS = 15000; // a device that said no may be set right by somebody
@@ -541,6 +542,8 @@ class LivePlayer extends HTMLElement {
     }
     const address = this.getAttribute("snapshot");
     if (!address) return;
+    await new Promise((after) => setTimeout(after, STILL_MS));
+    if (this.#played || this.camera !== camera || !this.#alive) return;
     try {
       const response = await fetch(address, { signal: AbortSignal.timeout(10_000) });
       if (response.status !== 200) return; // there is none

@@ -67,7 +67,8 @@ function makeSpot(index) {
 function makePlayer(camera, leaf) {
   const player = document.createElement("live-player");
   const { name, sound, simulated } = leaf.dataset;
-  const attributes = { camera, name, tabindex: -1, label: `Live picture of ${name}` };
+  const snapshot = `/api/v1/cameras/${camera}/snapshot.jpg?last=1&width=640`; // no content, where there is none
+  const attributes = { camera, name, tabindex: -1, label: `Live picture of ${name}`, snapshot };
   for (const [attribute, value] of Object.entries(attributes)) player.setAttribute(attribute, value);
   for (const flag of ["no-keys", "no-quality"]) player.setAttribute(flag, "");
   player.toggleAttribute("no-audio", sound === undefined);

@@ -16,7 +16,7 @@ from devices.models import Camera, Device, Site
 
 # Said here once more and by hand: who changes the policy must mean it.
 VIEWER = {Action.WATCH}
-OPERATOR = VIEWER | {Action.STEER, Action.RECORD, Action.PLAYBACK, Action.EXPORT}
+OPERATOR = VIEWER | {Action.DIAGNOSE, Action.STEER, Action.RECORD, Action.PLAYBACK, Action.EXPORT}
 ADMIN = set(Action)
 POWER = {Role.VIEWER: VIEWER, Role.OPERATOR: OPERATOR, Role.ADMIN: ADMIN}
 

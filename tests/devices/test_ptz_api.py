@@ -148,7 +148,10 @@ def dome(monkeypatch: pytest.MonkeyPatch) -> type[Dome]:
 
 def test_presets_have_our_names(admin: Api, camera: Camera, dome: type[Dome]) -> None:
     path = f"cameras/{camera.pk}/presets"
-    assert admin("POST", path, {"name": "Door"}) == (201, {"number": 1, "name": "Door", "set": True})
+    assert admin("POST", path, {"name": "Door"}) == (
+        201,
+        {"number": 1, "name": "Door", "set": True, "picture": None},
+    )
     assert admin("POST", path, {"name": "Yard", "number": 3})[0] == 201
     assert admin("POST", path, {})[1]["number"] == 2
     assert admin("PATCH", f"{path}/3", {"name": "Back yard"})[0] == 200
