@@ -234,6 +234,10 @@ async def _restore(by: By, snapshot: Snapshot, confirmed: bool) -> Restored:
     done = Restored()
     async with changing(device):
         now = await read_all(device)
+        for group in driver.groups:
+            if group.id in wanted:
+                recalled = await driver.recalled(group, wanted[group.id], now.values.get(group.id, {}))
+                wanted[group.id] = dict(recalled)
         if (danger := _dangers(driver, wanted, now.values)) and not confirmed:
             raise Unconfirmed(danger, "bring the snapshot back")
         before = await sync_to_async(keep)(

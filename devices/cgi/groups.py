@@ -137,6 +137,7 @@ def _facts(group: Group, setting: Setting, narrow: Narrow) -> dict[str, Any]:
     writer = group.writer(setting)
     names = {setting.sent_as}
     conditions = [each.sentence() for each in writer.constraints if each.parameter in names] if writer else []
+    conditions += _to_give_with(group, setting)
     return {
         **facts,
         "required": False,
@@ -149,6 +150,21 @@ def _facts(group: Group, setting: Setting, narrow: Narrow) -> dict[str, Any]:
         "not_restorable": why_left or None,
         "conditions": conditions,
     }
+
+
+def _to_give_with(group: Group, setting: Setting) -> list[str]:
+    """What the document wants beside this and the device never tells, so that nobody can fill it in."""
+    writer = group.writer(setting)
+    others = [
+        other.name
+        for other in group.settings
+        if writer and other is not setting and other.told_as is None and _is_written_by(group, other.name, writer)
+        if writer.param(str(other.sent_as)).required
+    ]
+    if not others:
+        return []
+    verb = "they are set together, and the device never tells them" if len(others) > 1 else "it is set together with it"
+    return [f"Give {' and '.join(others)} with it: {verb}."]
 
 
 def why_not_kept(group: Group, setting: Setting) -> str:

@@ -308,6 +308,10 @@ class Driver(ABC):
         }
         return Written(after, changed | unread, differing)
 
+    async def recalled(self, group: Group, values: Values, now: Values) -> Values:
+        """What a snapshot's values of a group mean today; `now` is what the device tells."""
+        return values
+
     # --- Steering -----------------------------------------------------------------------------------------------------
     # Speeds run from -1 to 1: right, up and tele are positive, 0 stops. Points run from 0,0 (top left) to 1,1.
     def ptz(self, camera: Camera) -> Ptz:

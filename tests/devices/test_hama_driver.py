@@ -1,7 +1,10 @@
 """Every verb of the driver against the strict simulator, over real sockets, with nothing for it to complain about; the
 ways of other firmware too."""
 
+import asyncio
+import base64
 import random
+import urllib.request
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +20,7 @@ from devices.families.hama import groups
 from devices.gateway import Gateway
 from devices.models import Camera, Device
 from devices.options import BadOption, checked
-from tests.devices.conftest import Scripted, Simulator, http, unsaved_device
+from tests.devices.conftest import USER, Scripted, Simulator, http, unsaved_device
 
 PASSWORD = "secret12"
 
@@ -228,8 +231,9 @@ async def test_every_group_is_read_whole(device: Device, simulator: Simulator) -
     assert driver.groups == groups.GROUPS
     for group in driver.groups:
         values = await driver.read_group(gateway, group)
-        # Of VBR the quality is told, of CBR the bit rate.
-        assert [name for name, value in values.items() if value is None] == (["bitrate"] if group.id == "mpeg4" else [])
+        # Of VBR the quality is told, of CBR the bit rate; on which scale, a change has to show first.
+        missing = ["bitrate", "Compression"] if group.id == "mpeg4" else []
+        assert [name for name, value in values.items() if value is None] == missing
     assert simulator.violations == []
 
 
@@ -265,11 +269,54 @@ async def test_mpeg4_quality_is_written_on_one_scale_and_told_raw(
     driver, gateway = driver_for(device), Gateway(device)
     written = await driver.write_group(gateway, groups.MPEG4, {"Compression": 7})
     assert written.values["compression_told"] == told
-    assert written.differing == {}
+    assert (written.values["Compression"], written.differing) == ("7", {}), (
+        "what it tells after a change shows the scale"
+    )
+    assert (await driver.read_group(gateway, groups.MPEG4))["Compression"] == "7"
     assert state(simulator)["parameters"]["Image.I1.Appearance.Compression"] == "7"
     with pytest.raises(BadValue):
-        await driver.write_group(gateway, groups.MPEG4, {"compression_told": 5})
+        await driver.write_group(gateway, groups.MPEG4, {"compression_told": 9})
     assert simulator.violations == []
+
+
+@pytest.mark.parametrize(("oddity", "less"), [("", 2), ("same-quality", 0)])
+async def test_mpeg4_quality_is_restored_from_what_the_camera_told(
+    start: Callable[..., Simulator], redis_client: redis.Redis, oddity: str, less: int
+) -> None:
+    simulator = start(*filter(None, [oddity]))
+    device = hama_device(simulator.port)
+    driver, gateway = driver_for(device), Gateway(device)
+    snapshot = await driver.read_group(gateway, groups.MPEG4)
+    assert (snapshot["compression_told"], snapshot["Compression"]) == (9 - less, None), (
+        "on which scale is not known yet"
+    )
+    await asyncio.to_thread(_set_by_somebody_else, simulator, "Image.I1.Appearance.Compression=5")
+    recalled = await driver.recalled(groups.MPEG4, snapshot, await driver.read_group(gateway, groups.MPEG4))
+    restored = await driver.write_group(gateway, groups.MPEG4, recalled, restoring=True)
+    assert state(simulator)["parameters"]["Image.I1.Appearance.Compression"] == "9"
+    assert restored.differing == {}
+    assert (restored.values["compression_told"], restored.values["Compression"]) == (9 - less, "9")
+    assert (await driver.recalled(groups.MPEG4, snapshot, {}))["Compression"] == "9"
+    assert simulator.violations == []
+
+
+@pytest.mark.parametrize(("told", "quality"), [(13, "13"), (3, "5"), (9, None), (8, None)])
+async def test_only_what_can_be_meant_in_one_way_is_understood(
+    scripted: Scripted, told: int, quality: str | None
+) -> None:
+    scripted.answers = [http(200, f"Image.I1.Appearance.compression={told}\r\n")]
+    device = hama_device(scripted.port)
+    values = await driver_for(device).read_group(Gateway(device), groups.MPEG4)
+    assert (values["Compression"], values["compression_told"]) == (quality, told)
+
+
+def _set_by_somebody_else(simulator: Simulator, update: str) -> None:
+    login = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+    address = f"http://127.0.0.1:{simulator.port}/camera-cgi/admin/param.cgi?action=update&{update}"
+    with urllib.request.urlopen(
+        urllib.request.Request(address, headers={"Authorization": f"Basic {login}"}), timeout=5
+    ):
+        pass
 
 
 async def test_bit_rate_control_is_told_in_words_and_written_in_numbers(device: Device, simulator: Simulator) -> None:
@@ -284,7 +331,7 @@ async def test_what_is_never_told_is_set_and_not_restored(device: Device, simula
     driver, gateway = driver_for(device), Gateway(device)
     written = await driver.write_group(gateway, groups.FLIP, {"enet_avs_flip_mode": 3})
     assert written.changed == {"enet_avs_flip_mode": (None, "3")}
-    audio = {"enet_audio_enable": "No", "enet_audio_mic_vol": 10, "enet_audio_output_vol": 100}
+    audio: dict[str, Any] = {"enet_audio_enable": "No", "enet_audio_mic_vol": 10, "enet_audio_output_vol": 100}
     written = await driver.write_group(gateway, groups.AUDIO, audio)
     assert written.values["enet_audio_enable"] == "No"
     with pytest.raises(BadValue, match="set_audio_volume needs enet_audio_mic_vol"):
@@ -296,7 +343,7 @@ async def test_what_is_never_told_is_set_and_not_restored(device: Device, simula
     }
     assert restorable == {
         *(("mjpeg", name) for name in ("Resolution", "Compression", "FPS")),
-        *(("mpeg4", name) for name in ("Resolution", "stats", "bitrate", "FPS")),
+        *(("mpeg4", name) for name in ("Resolution", "stats", "bitrate", "Compression", "FPS")),
         ("default_format", "enet_avs_default_dual_mode"),
     }
     assert simulator.violations == []
@@ -311,7 +358,7 @@ async def test_a_snapshot_restored_after_random_changes_brings_every_restorable_
     chance = random.Random(5)
     for group in (groups.MJPEG, groups.MPEG4, groups.DEFAULT_FORMAT):
         snapshot = kept(group, await driver.read_group(gateway, group))
-        changes = {}
+        changes: dict[str, Any] = {}
         for name, value in snapshot.items():
             rule = group.rule(group.setting(name), driver.narrowed)
             assert isinstance(rule, Choice)
@@ -321,6 +368,35 @@ async def test_a_snapshot_restored_after_random_changes_brings_every_restorable_
         assert restored.differing == {}
         assert kept(group, restored.values) == snapshot
     assert simulator.violations == []
+
+
+def test_what_has_to_be_given_together_is_said() -> None:
+    conditions = {facts["name"]: facts["conditions"] for facts in schema(groups.AUDIO)}
+    assert conditions["enet_audio_enable"] == [
+        "Give enet_audio_mic_vol and enet_audio_output_vol with it: they are set together, and the device never tells "
+        "them."
+    ]
+    assert "Give enet_audio_output_vol with it" in conditions["enet_audio_mic_vol"][0]
+    assert "Give enet_audio_mic_vol with it" in conditions["enet_audio_output_vol"][0]
+    assert conditions["codec"] == []
+    assert all(not facts["conditions"] for facts in (*schema(groups.MJPEG), *schema(groups.FLIP)))
+
+
+async def test_both_volumes_are_set_without_the_switch(device: Device, simulator: Simulator) -> None:
+    volumes = {"enet_audio_mic_vol": 10, "enet_audio_output_vol": 100}
+    await driver_for(device).write_group(Gateway(device), groups.AUDIO, volumes)
+    told = state(simulator)["parameters"]
+    assert (told["enet_audio_enable"], told["enet_audio_mic_vol"], told["enet_audio_output_vol"]) == (
+        "Yes",
+        "10",
+        "100",
+    )
+    assert simulator.violations == []
+
+
+def test_that_steering_changes_the_speed_is_said() -> None:
+    (speed,) = schema(groups.STEERING)
+    assert "Steering from here changes it" in speed["help"]
 
 
 def test_only_resolutions_the_camera_says_it_has_may_be_set() -> None:

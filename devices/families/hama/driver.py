@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from devices import options
-from devices.cgi import Command, Group, Values
+from devices.cgi import Choice, Command, Group, Values
 from devices.coordination import coordinated, key
 from devices.errors import NotSupported, Refused, WrongAnswer
-from devices.families.base import Capability, Driver, Health, HttpSession, Identity, Picture, Ptz, Sound, Stream
+from devices.families.base import (
+    Capability,
+    Driver,
+    Health,
+    HttpSession,
+    Identity,
+    Picture,
+    Ptz,
+    Sound,
+    Stream,
+    Written,
+)
 from devices.families.hama import commands as cgi
 from devices.families.hama import groups
 from devices.gateway import Gateway, Reply
@@ -24,6 +35,9 @@ PICTURE_LIMIT = 4 * 1024 * 1024  # 1280 x 1024 at its best is a tenth of it
 # The document gives no length of a step; while a key is held, steps follow each other.
 STEP_SECONDS = 0.5
 SPEED_REMEMBERED_SECONDS = 3600
+QUALITY_REMEMBERED_SECONDS = 365 * 24 * 3600
+_QUALITY = "Image.I1.Appearance.Compression"
+_READ_LESS = 2
 _FLEETING = frozenset({"users"})
 # Parameters whose choices the camera limits, and what it calls the stream they are of.
 _RESOLUTIONS = {"Image.I0.Appearance.Resolution": "I0", "Image.I1.Appearance.Resolution": "I1"}
@@ -63,6 +77,8 @@ class HamaDriver(Driver):
         reply = await super().ask(gateway, command, values, **how)
         if command.id == cgi.SET_PT_SPEED.id and values:
             await self._remember_speed(str(values["enet_avs_pt_speed"]))
+        if command.id == cgi.SET_MPEG4_COMPRESSION.id and values:
+            await self._remember_quality(str(values[_QUALITY]))
         return reply
 
     # --- What it is and how it is -------------------------------------------------------------------------------------
@@ -154,6 +170,66 @@ class HamaDriver(Driver):
         }
         return tuple(group for group in self.all_groups if not lacking.get(group.id))
 
+    async def read_group(self, gateway: Gateway, group: Group) -> dict[str, Any]:
+        values = await super().read_group(gateway, group)
+        if group.id == groups.MPEG4.id:
+            values["Compression"] = await self._quality(values["compression_told"])
+        return values
+
+    async def recalled(self, group: Group, values: Values, now: Values) -> Values:
+        """A snapshot taken before the scale was known holds only what the camera told. Where that is still unknown, the
+        document's is tried; what is told then shows which it is (`write_group`)."""
+        told = values.get("compression_told")
+        if group.id != groups.MPEG4.id or values.get("Compression") or told == now.get("compression_told"):
+            return values
+        if not isinstance(told, int):
+            return values
+        return {**values, "Compression": await self._quality(told) or _as_set(told, _READ_LESS)}
+
+    async def write_group(self, gateway: Gateway, group: Group, wanted: Values, *, restoring: bool = False) -> Written:
+        written = await super().write_group(gateway, group, wanted, restoring=restoring)
+        told = wanted.get("compression_told")
+        if group.id != groups.MPEG4.id or not restoring or told in (None, written.values.get("compression_told")):
+            return written
+        if "Compression" not in written.changed or (meant := await self._quality(told)) is None:
+            return written
+        again = await super().write_group(gateway, group, {"Compression": meant}, restoring=True)
+        first = {name: (pair[0], again.values[name]) for name, pair in written.changed.items()}
+        return replace(again, changed={**again.changed, **first}, differing={**written.differing, **again.differing})
+
+    async def _quality(self, told: Any) -> str | None:
+        """What is told, on the scale it is set on; None while that cannot be known.
+
+        The document tells 11, 9, 7, 5 and 3 for what is set as 13, 11, 9, 7 and 5; there are cameras that tell what was
+        set. What is told after a change shows which it is.
+        """
+        if not isinstance(told, int):
+            return None
+        async with coordinated() as redis:
+            known = await cast("Awaitable[dict[str, str]]", redis.hgetall(self._quality_key()))
+            if "set" in known:
+                less = int(known["set"]) - told
+                pipe = redis.pipeline()
+                pipe.hdel(self._quality_key(), "set")
+                if less in (0, _READ_LESS):
+                    known["less"] = str(less)
+                    pipe.hset(self._quality_key(), "less", str(less))
+                await pipe.execute()
+        if "less" in known:
+            return _as_set(told, int(known["less"]))
+        meanings = {_as_set(told, less) for less in (0, _READ_LESS)} - {None}
+        return meanings.pop() if len(meanings) == 1 else None
+
+    async def _remember_quality(self, value: str) -> None:
+        async with coordinated() as redis:
+            pipe = redis.pipeline()
+            pipe.hset(self._quality_key(), "set", value)
+            pipe.expire(self._quality_key(), QUALITY_REMEMBERED_SECONDS)
+            await pipe.execute()
+
+    def _quality_key(self) -> str:
+        return key("hama", "quality", self.device.host, self.device.port)
+
     # --- Steering -----------------------------------------------------------------------------------------------------
     def ptz(self, camera: Camera) -> Ptz:
         if camera.device.status.get("ptz") is False:
@@ -208,6 +284,12 @@ class HamaDriver(Driver):
             return (await self.ask(gateway, command)).fields
         except (NotSupported, Refused):
             return {}
+
+
+def _as_set(told: int, less: int) -> str | None:
+    param = cgi.SET_MPEG4_COMPRESSION.param(_QUALITY)
+    assert isinstance(param, Choice)
+    return str(told + less) if str(told + less) in param.choices else None
 
 
 def speed_word(speed: float) -> str:

@@ -21,6 +21,7 @@ def _parameter(write: Command) -> Param:
     return write.params[1]
 
 
+QUALITY_TOLD = "Image.I1.Appearance.compression"
 MJPEG = Group(
     id="mjpeg",
     title="MJPEG",
@@ -39,15 +40,19 @@ MPEG4 = Group(
         _told("Resolution", cgi.SET_MPEG4_RESOLUTION, "Resolution"),
         _told("stats", cgi.SET_MPEG4_STATS, "Bit rate control", words={"compression": "1", "bitrate": "0"}),
         _told("bitrate", cgi.SET_MPEG4_BITRATE, "Bit rate", help="Told and used with CBR."),
-        _untold(
-            "Compression",
-            cgi.SET_MPEG4_COMPRESSION,
-            "Quality",
-            help="Used with VBR. The camera tells it on another scale than it is set on: see Quality as told.",
+        # The driver knows on which scale it is told.
+        Setting(
+            name="Compression",
+            reply=QUALITY_TOLD,
+            param=_parameter(cgi.SET_MPEG4_COMPRESSION).name,
+            write=cgi.SET_MPEG4_COMPRESSION,
+            label="Quality",
+            help="Used with VBR. Cameras tell it on the scale it is set on, or two less; until a change shows which, "
+            "only Quality as told is known.",
         ),
         Setting(
             name="compression_told",
-            reply="Image.I1.Appearance.compression",
+            reply=QUALITY_TOLD,
             param=None,
             label="Quality as told",
             help="The camera's own number; smaller is better. The document lists 11, 9, 7, 5 and 3.",
@@ -104,7 +109,7 @@ STEERING = Group(
             "enet_avs_pt_speed",
             cgi.SET_PT_SPEED,
             "Pan and tilt speed",
-            help="1 is fast, 9 is slow. Steering from here sets it as fast as is steered.",
+            help="1 is fast, 9 is slow. Steering from here changes it: the camera keeps the speed steered at last.",
         ),
     ),
 )
