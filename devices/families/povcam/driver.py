@@ -46,8 +46,8 @@ STATE_SECONDS = 5.0  # get_state may be met with silence; the poll must not wait
 END_SECONDS = 10.0
 # Its clock is looked at when it is identified, once a minute; what was found stays true for some looks that fail.
 CLOCK_SECONDS = 180
-# In whole gigabytes, so a card that tells 0 holds a minute or two of the best recordings (100 Mbps) at most. Below a
-# twentieth of its size (3 GB of 64: some minutes of them, an hour of the smallest) there is time left to change it.
+# It tells whole gigabytes: a card with 0 left has room for less than three minutes of the best recordings (50 Mbps,
+# 8.1). Below a twentieth (3 GB of 64) it has for eight minutes of those and an hour of the smallest: time to change it.
 NEARLY_FULL = 0.05
 
 # The document gives horizontal resolutions only (2.2); capability (2.3) tells what they stand for.
