@@ -164,6 +164,7 @@ CELERY_TASK_ROUTES = {
     "devices.tasks.keep_uids*": {"queue": "uids"},
     "devices.tasks.stop_cameras": {"queue": "uids"},
     "recordings.tasks.*": {"queue": "jobs"},
+    "streaming.tasks.*": {"queue": "jobs"},
 }
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "run" / "beat")
@@ -175,6 +176,7 @@ CELERY_BEAT_SCHEDULE = {
     "snapshots": {"task": "devices.tasks.snapshot_nightly", "schedule": crontab(hour="2", minute="40")},
     "stop-cameras": {"task": "devices.tasks.stop_cameras", "schedule": 1.0, "options": {"expires": 2}},
     "await-returns": {"task": "devices.tasks.await_returns", "schedule": 5.0, "options": {"expires": 10}},
+    "learn-formats": {"task": "streaming.tasks.learn_formats", "schedule": 10.0, "options": {"expires": 10}},
     "keep-uids": {"task": "devices.tasks.keep_uids_alive", "schedule": 5.0, "options": {"expires": 10}},
 }
 

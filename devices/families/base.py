@@ -217,6 +217,8 @@ class Driver(ABC):
     # What the headers (a line each) or the text of its home page say when it is of this family, for `devices.probing`.
     home_page: ClassVar[re.Pattern[str]]
     all_groups: ClassVar[tuple[Group, ...]] = ()
+    # False: what a camera sends is known only once it was seen.
+    tells_codecs: ClassVar[bool] = True
 
     def __init__(self, device: Device) -> None:
         self.device = device

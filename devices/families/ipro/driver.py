@@ -62,6 +62,7 @@ class IproDriver(Driver):
         {Capability.LIVE, Capability.PTZ, Capability.LOG, Capability.STORAGE}
     )
     home_page: ClassVar[re.Pattern[str]] = re.compile(r"(?i)network disk recorder")
+    tells_codecs: ClassVar[bool] = False
     options: ClassVar[tuple[options.Option, ...]] = (
         # Recorders come with HTTPS and a certificate of their own making.
         WordOption("tls", "pin", "How the device's certificate is checked.", ("verify", "pin", "off")),
