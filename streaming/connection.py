@@ -5,6 +5,10 @@ and that nobody can take back. So a viewer's send buffer is kept small: then the
 fraction of a second, and the relay moves the viewer on. And a peer that takes nothing can only be dropped, since a
 close frame would wait behind what it does not take.
 
+And a picture that a hundred viewers get needs no copy and no task switch for each of them: its bytes go to their
+transports as they are, behind the few bytes of a WebSocket frame's head (RFC 6455, 5.2). That is done only while
+nothing waits to be written; else the long way, through Channels and uvicorn, waits until something may.
+
 Under uvicorn the transport is found behind `send`. Where it is not found (another server, a test) the portable way
 remains: slow viewers are noticed later, and stuck ones end with their TCP connection.
 """
@@ -13,7 +17,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable
 from typing import Any
+
+from websockets.protocol import OPEN
 
 # Linux doubles it. 128 kB are a quarter of a second of 4 Mbit/s, and enough for 5 Mbit/s over 200 ms of round trip.
 SEND_BUFFER = 64 * 1024
@@ -31,6 +38,32 @@ def keep_short(send: Any) -> None:
     if line is not None and line.family in (socket.AF_INET, socket.AF_INET6):
         line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def shortcut(send: Any) -> Callable[[bytes], bool] | None:
+    """A function that writes one binary message to this viewer at once, and says whether it could; None where there is
+    no such way, or messages are compressed."""
+    protocol: Any = getattr(send, "__self__", None)
+    conn: Any = getattr(protocol, "conn", None)
+    transport = transport_of(send)
+    if transport is None or getattr(conn, "extensions", None) != [] or not hasattr(protocol, "close_sent"):
+        return None
+    write, waiting, closing = transport.writelines, transport.get_write_buffer_size, transport.is_closing
+
+    def write_message(data: bytes) -> bool:
+        if waiting() or closing() or conn.state is not OPEN or protocol.close_sent:
+            return False
+        size = len(data)
+        if size < 126:
+            head = bytes((0x82, size))
+        elif size < 0x10000:
+            head = b"\x82\x7e" + size.to_bytes(2, "big")
+        else:
+            head = b"\x82\x7f" + size.to_bytes(8, "big")
+        write((head, data))  # one call to the kernel, without a copy
+        return True
+
+    return write_message
 
 
 def drop(send: Any) -> None:

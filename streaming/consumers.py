@@ -122,11 +122,13 @@ class LiveConsumer(GuardedConsumer):
             original = device_source(camera.pk, choice.stream.id)
             if choice.rendition is Rendition.ORIGINAL:
                 return original
-            watch = partial(relays.watch, camera.pk, choice.stream.id, original)
+            watch = partial(relays.watch, camera.pk, choice.stream.id, original, who="converted here")
             return converted(watch, choice.rendition)
 
         try:
-            with Watching(relays, camera.pk, self._wanted, choice, source_of, self._drop) as watching:
+            write = connection.shortcut(send)
+            who = self.user.get_username()
+            with Watching(relays, camera.pk, self._wanted, choice, source_of, self._drop, write, who) as watching:
                 self._watching = watching
                 while True:
                     item = await watching.next()

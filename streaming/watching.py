@@ -41,15 +41,20 @@ class Watching:
         choice: Choice,
         source_of: Callable[[Choice], Source],
         on_stuck: Callable[[], None],
+        write: Callable[[bytes], bool] | None = None,
+        who: str = "",
     ) -> None:
+        self._who = who
         self._relays = relays
         self._camera = camera
         self._wanted = wanted
         self._source_of = source_of
         self._on_stuck = on_stuck
+        self._write_through = write
         self._shown_until = -1.0  # where the last picture shown begins, on the timeline
-        self._now = self._line(choice)
         self._coming: _Line | None = None
+        self._now = self._line(choice)
+        self._now.viewer.write = self._write if write else None
         self._held: Item | None = None  # handed out already, and not yet passed on
 
     def __enter__(self) -> Watching:
@@ -76,6 +81,7 @@ class Watching:
             self._coming.open.close()
             self._coming = None
         if choice != self._now.choice:
+            self._now.viewer.write = None  # while there are two, everything goes through `next`
             self._coming = self._line(choice, after=self._shown_until)
             self._now.viewer.interrupt()
 
@@ -109,6 +115,20 @@ class Watching:
                 continue
             return item
 
+    def _write(self, picture: Fragment) -> bool:
+        assert self._write_through is not None
+        if not self._write_through(picture.data):
+            return False
+        self._shown_until = picture.start
+        return True
+
+    def _use(self, line: _Line) -> None:
+        """From now on this one is shown, and nothing else is coming."""
+        old, self._now, self._coming = self._now, line, None
+        if old is not line:
+            old.open.close()
+        line.viewer.write = self._write if self._write_through else None
+
     def _lines(self) -> list[_Line]:
         return [self._now] if self._coming is None else [self._now, self._coming]
 
@@ -119,16 +139,22 @@ class Watching:
 
         stack = contextlib.ExitStack()
         watch = self._relays.watch(
-            self._camera, choice.name, self._source_of(choice), stuck, sound=self._wanted.sound, after=after
+            self._camera,
+            choice.name,
+            self._source_of(choice),
+            stuck,
+            sound=self._wanted.sound,
+            after=after,
+            who=self._who,
         )
         line = _Line(choice, stack.enter_context(watch), stack)
         return line
 
     def _convert(self) -> None:
         """This browser cannot play what came: go over to what it can."""
-        old = self._now
-        self._now = self._line(Choice(old.choice.stream, Rendition.H264), after=self._shown_until)
-        old.open.close()
+        coming = self._coming
+        self._use(self._line(Choice(self._now.choice.stream, Rendition.H264), after=self._shown_until))
+        self._coming = coming
 
     async def _from_either(self, coming: _Line) -> Item | None:
         """The next item of the present stream, until the coming one has its first picture."""
@@ -144,14 +170,12 @@ class Watching:
         if not first.cancelled():
             item = first.exception() or first.result()
             if isinstance(item, Init):
-                self._coming = None
-                old, self._now = self._now, coming
-                old.open.close()
+                self._use(coming)
                 return item
             if isinstance(item, BaseException):
                 refusal = Status(State.LIVE, f"The other picture cannot be shown: {item}")
-                self._coming = None
                 coming.open.close()
+                self._use(self._now)
         if present.cancelled():
             return refusal
         self._held = present.result()

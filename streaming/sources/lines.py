@@ -8,17 +8,22 @@ from typing import Protocol
 
 from streaming.media import Unit
 from streaming.wire import Malformed, h264, h265, rtp
+from streaming.wire.nal import Assembler
 
 
 class Framing(Protocol):
     """Packets in order in, units out."""
 
-    malformed: int
-    dropped: int
+    @property
+    def malformed(self) -> int: ...
+
+    @property
+    def dropped(self) -> int: ...
 
     def push(self, packet: rtp.Packet, received: float) -> Sequence[Unit]: ...
 
 
+PLAIN = 12  # bytes of a header that has nothing but what every header has
 # The same in the documents that fix them (POVCAM 15.1, i-PRO 2.1.3); others come from SDP.
 H264, AAC, H265, SOUND = 98, 99, 101, 97
 
@@ -40,29 +45,68 @@ class RtpLine:
         self._framings = dict(framings)
         self._sequencer = rtp.Sequencer()
         self._on_unit = on_unit
+        # How the next piece of a fragmented picture begins: its first two bytes, and those behind its number.
+        self._head = self._middle = b""
+        self._assembler: Assembler
 
     def take(self, datagrams: Sequence[bytes]) -> None:
         now = time.time()
         self.packets += len(datagrams)
         self.bytes += sum(map(len, datagrams))
-        framings, order, on_unit = self._framings, self._sequencer.push, self._on_unit
-        for datagram in datagrams:
-            try:
-                packet = rtp.parse(datagram)
-            except Malformed:
-                self.malformed += 1
-                continue
-            framing = framings.get(packet.payload_type)
-            if framing is None:
-                self.foreign += 1
-                continue
-            for each in order(packet, now):
-                for unit in framing.push(each, now):
-                    on_unit(unit)
+        at, count = 0, len(datagrams)
+        while at < count:
+            if self._middle:
+                at = self._take_middles(datagrams, at)
+                if at == count:
+                    break
+            self._take_one(datagrams[at], now)
+            at += 1
         # Only now: what waits behind a gap may have been mended by this very burst.
         for each in self._sequencer.overdue(now):
-            for unit in framings[each.payload_type].push(each, now):
-                on_unit(unit)
+            self._frame(self._framings[each.payload_type], each, now)
+
+    def _take_one(self, datagram: bytes, now: float) -> None:
+        self._middle = b""
+        try:
+            packet = rtp.parse(datagram)
+        except Malformed:
+            self.malformed += 1
+            return
+        framing = self._framings.get(packet.payload_type)
+        if framing is None:
+            self.foreign += 1
+            return
+        for each in self._sequencer.push(packet, now):
+            self._frame(framing, each, now)
+        if packet.start == PLAIN and isinstance(framing, Assembler) and (middle := framing.middle):
+            self._assembler = framing
+            self._head = bytes((0x80, packet.payload_type))
+            self._middle = datagram[4:PLAIN] + middle
+
+    def _frame(self, framing: Framing, packet: rtp.Packet, now: float) -> None:
+        for unit in framing.push(packet, now):
+            self._on_unit(unit)
+
+    def _take_middles(self, datagrams: Sequence[bytes], at: int) -> int:
+        """Take the next pieces of a fragmented picture, which nine packets of ten are: all that tells one from another
+        is its number. Answers where they end."""
+        following, head, middle = self._sequencer.following, self._head, self._middle
+        begin = 4 + len(middle)
+        pieces = []
+        for datagram in datagrams[at:] if at else datagrams:
+            if (
+                datagram[4:begin] != middle
+                or datagram[2] << 8 | datagram[3] != following
+                or datagram[:2] != head
+                or len(datagram) == begin
+            ):
+                break
+            pieces.append(datagram[begin:])
+            following = (following + 1) & 0xFFFF
+        if pieces:
+            self._assembler.extend(pieces)
+            self._sequencer.advance(len(pieces))
+        return at + len(pieces)
 
     def figures(self) -> dict[str, int]:
         return {

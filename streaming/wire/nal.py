@@ -70,6 +70,7 @@ class Assembler(ABC):
         self._fragment_at = -1
         self._fragment_first = -1
         self._fragment_type = 0
+        self._middle = b""
 
     def offer(self, parameter_sets: Iterable[bytes]) -> None:
         """Parameter sets that came another way, as in SDP. What the stream itself says replaces them."""
@@ -80,6 +81,20 @@ class Assembler(ABC):
                     self._keep(kind, nal)
                 except Malformed:
                     self.malformed += 1
+
+    @property
+    def middle(self) -> bytes:
+        """How the payload of the next piece of a fragmented unit begins, unless it is the last; nothing when no such
+        unit is under way. Nine packets of ten are such pieces, so those who read many look for them first."""
+        return b"" if self._fragment_at < 0 or self._damaged else self._middle
+
+    def extend(self, pieces: list[bytes]) -> None:
+        """Pieces of the fragmented unit under way that followed each other in order, without how they began."""
+        self._expected = (self._expected + len(pieces)) & 0xFFFF
+        self._size += sum(map(len, pieces))
+        self._pieces += pieces
+        if self._size > MAX_UNIT or len(self._pieces) > MAX_PIECES:
+            self._refuse()
 
     def push(self, packet: Packet, received: float) -> Sequence[AccessUnit]:
         marker, _, sequence, timestamp, _, _, data, start, end = packet
@@ -164,6 +179,7 @@ class Assembler(ABC):
             self._fragment_at = len(self._pieces)
             self._fragment_first = data[start]
             self._fragment_type = kind
+            self._middle = bytes((*data[start:at], kind))
             self._append(b"", 4)  # its length, known at its end
             kept = data[start] & ~(self.MASK << self.SHIFT)
             self._append(bytes((kept | kind << self.SHIFT, *data[start + 1 : at])), self.HEADER)

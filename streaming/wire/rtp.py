@@ -119,6 +119,15 @@ class Sequencer:
             self._give_up()
         return self._run(received)
 
+    @property
+    def following(self) -> int:
+        """The number that comes next, if nothing is missing; otherwise -1."""
+        return -1 if self._held else self._expected
+
+    def advance(self, count: int) -> None:
+        """So many packets came in order, from the following one on, and were taken by who read them."""
+        self._expected = (self._expected + count) & 0xFFFF
+
     def overdue(self, now: float) -> Sequence[Packet]:
         """What was held for a missing packet too long; to be asked for when all that had come was pushed."""
         if not self._held or now - self._waiting_since < PATIENCE:

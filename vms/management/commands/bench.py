@@ -13,8 +13,7 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from vms import bench
 
-
-HELPERS = ("product", "replay")
+HELPERS = ("film", "product", "relay_client", "relay_server", "replay")
 
 
 def names() -> list[str]:
