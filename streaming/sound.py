@@ -7,8 +7,8 @@ loop.
     RATE        32 kHz. The telephone's codecs have 8, but a frame of AAC is 1024 samples whatever the rate, and what is
                 heard is late by up to three frames: one that fills, and two that the encoder looks ahead. That is 96 ms
                 here, and would be 192 ms at half the rate, for which the pictures would have to wait
-    times       each AAC frame stands where the sound that it holds stood, and was received when the last of it was. The
-                encoder's first frame is what leads in to the sound, one frame before it
+    times       each AAC frame stands where the sound that it holds stood, and was received when the last of it was, as
+                if the sound of a packet came little by little. The encoder's first frame is what leads in to the sound
     what cannot be decoded is skipped and counted; sound that is missing leaves a gap in the times, as it came
 """
 
@@ -89,7 +89,8 @@ class Converter:
             if each.position >= position + FRAME:
                 break
             last = each
-        return AudioUnit(self._track, first.time + position - first.position, last.received, FRAME, data)
+        after = last.position + last.samples - position - FRAME  # of what was received with it, stands behind it
+        return AudioUnit(self._track, first.time + position - first.position, last.received - after / RATE, FRAME, data)
 
 
 def _decoder(track: AudioTrack) -> av.AudioCodecContext:

@@ -19,6 +19,7 @@ from devices.models import Camera
 from streaming.media import CLOCK_RATE, AccessUnit, Unit, VideoTrack
 from streaming.sources import lines
 from streaming.sources.lines import RtpLine
+from streaming.sources.sound import Switch, beside
 from streaming.wire import Malformed, jpeg
 from streaming.wire.multipart import Parser
 
@@ -73,10 +74,15 @@ class PartsUpstream:
     """Reads an open answer until it ends or the stream is closed."""
 
     def __init__(
-        self, session: HttpSession, line: RtpLine | JpegLine, take: Callable[[Mapping[str, str], bytes], None]
+        self,
+        session: HttpSession,
+        line: RtpLine | JpegLine,
+        take: Callable[[Mapping[str, str], bytes], None],
+        sound: Switch,
     ) -> None:
         self._session = session
         self._line = line
+        self._sound = sound
         self._take = take
         self._parser = Parser(session.answer.headers.get("content-type", ""))
         self._reading = asyncio.create_task(self._read(), name="parts of an answer")
@@ -90,11 +96,12 @@ class PartsUpstream:
         return self._session.lost_reason
 
     def want_sound(self, wanted: bool) -> None:
-        pass
+        self._sound.want(wanted)
 
     def figures(self) -> dict[str, int]:
         return {
             **self._line.figures(),
+            **self._sound.figures(),
             "wrong_lengths": self._parser.wrong_lengths,
             "skipped": self._parser.skipped,
         }
@@ -122,10 +129,17 @@ class PartsUpstream:
 
 @asynccontextmanager
 async def _open(
-    camera: Camera, stream: Stream, line: RtpLine | JpegLine, take: Callable[[Mapping[str, str], bytes], None]
+    camera: Camera,
+    stream: Stream,
+    line: RtpLine | JpegLine,
+    take: Callable[[Mapping[str, str], bytes], None],
+    on_unit: Callable[[Unit], None],
 ) -> AsyncIterator[PartsUpstream]:
-    async with driver_for(camera.device).http_session(Gateway(camera.device), stream) as session:
-        upstream = PartsUpstream(session, line, take)
+    async with (
+        driver_for(camera.device).http_session(Gateway(camera.device), stream) as session,
+        beside(camera, session, on_unit) as sound,
+    ):
+        upstream = PartsUpstream(session, line, take, sound)
         try:
             yield upstream
         finally:
@@ -137,7 +151,7 @@ async def open_rtp_over_http(
     camera: Camera, stream: Stream, on_unit: Callable[[Unit], None]
 ) -> AsyncIterator[PartsUpstream]:
     line = RtpLine(lines.pictures(), on_unit)
-    async with _open(camera, stream, line, lambda headers, body: line.take([body])) as upstream:
+    async with _open(camera, stream, line, lambda headers, body: line.take([body]), on_unit) as upstream:
         yield upstream
 
 
@@ -146,5 +160,5 @@ async def open_pictures_over_http(
     camera: Camera, stream: Stream, on_unit: Callable[[Unit], None]
 ) -> AsyncIterator[PartsUpstream]:
     line = JpegLine(on_unit)
-    async with _open(camera, stream, line, lambda headers, body: line.take(body)) as upstream:
+    async with _open(camera, stream, line, lambda headers, body: line.take(body), on_unit) as upstream:
         yield upstream

@@ -21,6 +21,7 @@ from devices.families import driver_for
 from devices.families.base import Stream
 from devices.models import Camera
 from streaming.media import AccessUnit, Unit
+from streaming.sound import InAac
 from streaming.sources import Opener, Source, SourceFailed, SourceRefused, Upstream
 from streaming.sources.http_parts import open_pictures_over_http, open_rtp_over_http
 from streaming.sources.rtp_udp import open_rtp
@@ -69,7 +70,7 @@ def device_source(camera_id: int, stream_id: str) -> Source:
             stream = next((each for each in streams_of(camera) if each.id == stream_id), None)
             if stream is None:
                 raise NotSupported(f"{camera.device} offers no stream {stream_id} now.")
-            async with _first_that_works(camera, stream, on_unit) as upstream:
+            async with _first_that_works(camera, stream, InAac(on_unit).take) as upstream:
                 yield upstream
         except (Refused, Unauthorised) as error:
             raise SourceRefused(str(error)) from error

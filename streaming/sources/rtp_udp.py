@@ -23,6 +23,7 @@ from devices.models import Camera
 from streaming.media import Unit
 from streaming.sources import SourceFailed, lines, ports
 from streaming.sources.lines import RtpLine
+from streaming.sources.sound import Switch, beside
 
 # Packets taken in one go before the loop may do something else: some 0.5 ms of work.
 BURST = 128
@@ -87,9 +88,10 @@ class RtpReceiver:
 
 
 class RtpUpstream:
-    def __init__(self, session: RtpSession, receiver: RtpReceiver) -> None:
+    def __init__(self, session: RtpSession, receiver: RtpReceiver, sound: Switch) -> None:
         self._session = session
         self._receiver = receiver
+        self._sound = sound
 
     @property
     def lost(self) -> asyncio.Event:
@@ -100,10 +102,10 @@ class RtpUpstream:
         return self._session.lost_reason
 
     def want_sound(self, wanted: bool) -> None:
-        pass
+        self._sound.want(wanted)
 
     def figures(self) -> dict[str, int]:
-        return self._receiver.figures()
+        return {**self._receiver.figures(), **self._sound.figures()}
 
 
 @asynccontextmanager
@@ -113,7 +115,7 @@ async def open_rtp(camera: Camera, stream: Stream, on_unit: Callable[[Unit], Non
         receiver = RtpReceiver(port, senders, RtpLine(lines.pictures(), on_unit))
         try:
             session = driver_for(camera.device).rtp_session(Gateway(camera.device), stream, port=port.getsockname()[1])
-            async with session as open_session:
-                yield RtpUpstream(open_session, receiver)
+            async with session as open_session, beside(camera, open_session, on_unit) as sound:
+                yield RtpUpstream(open_session, receiver, sound)
         finally:
             receiver.close()

@@ -3,11 +3,15 @@
     RFC 3640      [length of the AU headers in bits, 2 bytes][size 13, index 3]… [AU][AU]…     i-PRO: "4 bytes"
     bare header   [size 13, index 3][AU]                                                       POVCAM: "2 bytes"
     raw           [AU]                                                                         i-PRO over HTTP
+    ADTS          [sync 12, …, object type 2, rate 4, …, size 13, …; 7 or 9 bytes][AU]         POVCAM over HTTP
 
-Which of the three it is, each packet tells by its sizes: the first if they add up, else the second if it does, else the
-third; but after one packet of the first kind nothing else counts. Over HTTP there are never headers, and the caller
-says so. An access unit (AU) may be larger than a packet: then each packet carries a part of it under the same header,
-and the last one the marker.
+Which of the first three it is, each packet tells by its sizes: the first if they add up, else the second if it does,
+else the third; but after one packet of the first kind nothing else counts. Over HTTP there are never headers, and the
+caller says so. An access unit (AU) may be larger than a packet: then each packet carries a part of it under the same
+header, and the last one the marker.
+
+ADTS (ISO/IEC 13818-7, 6.2) is a stream without packets: `AdtsFramer` finds its frames by their beginnings and sizes,
+skips and counts what is between them, and counts time from zero.
 
 The decoder's configuration (AudioSpecificConfig, ISO/IEC 14496-3, 1.6.2.1) comes from SDP. Where there is none, it is
 AAC-LC of the rate that the caller says, and the first AU that begins with one tells whether there are one channel or
@@ -154,6 +158,53 @@ class Framer:
         first = unit[0] >> 5
         if first in (_SINGLE, _PAIR):
             self.track, self._samples = track_of(asc(self._rate, 1 if first == _SINGLE else 2))
+
+
+ADTS_HEADER = 7
+
+
+class AdtsFramer:
+    """A stream of ADTS frames in, pieces of sound out. Its counters are plain attributes."""
+
+    def __init__(self) -> None:
+        self.skipped = 0  # bytes that belonged to no frame
+        self.track: AudioTrack | None = None
+        self._buffer = bytearray()
+        self._time = 0
+
+    def push(self, data: bytes, received: float) -> Sequence[AudioUnit]:
+        buffer = self._buffer
+        buffer += data
+        units = []
+        at = 0
+        while len(buffer) - at >= ADTS_HEADER + 2:
+            size = _adts_size(buffer, at)
+            if not size:
+                at += 1
+                self.skipped += 1
+                continue
+            if len(buffer) - at < size:
+                break
+            head = ADTS_HEADER if buffer[at + 1] & 1 else ADTS_HEADER + 2
+            unit = bytes(buffer[at + head : at + size])
+            rate = RATES[buffer[at + 2] >> 2 & 0x0F]
+            at += size
+            if (first := unit[0] >> 5) in (_SINGLE, _PAIR):
+                self.track, samples = track_of(asc(rate, 1 if first == _SINGLE else 2))
+                units.append(AudioUnit(self.track, self._time, received, samples, unit))
+            self._time += 1024
+        del buffer[:at]
+        return units
+
+
+def _adts_size(buffer: bytearray, at: int) -> int:
+    """How long the frame of AAC-LC is that begins here; 0 when none does."""
+    if buffer[at] != 0xFF or buffer[at + 1] & 0xF6 != 0xF0 or buffer[at + 2] >> 6 != LOW_COMPLEXITY - 1:
+        return 0
+    size = (buffer[at + 3] & 3) << 11 | buffer[at + 4] << 3 | buffer[at + 5] >> 5
+    head = ADTS_HEADER if buffer[at + 1] & 1 else ADTS_HEADER + 2
+    one = buffer[at + 6] & 3 == 0  # AU in the frame, less one
+    return size if size > head and one and buffer[at + 2] >> 2 & 0x0F < len(RATES) else 0
 
 
 def _part_of(payload: bytes) -> int:

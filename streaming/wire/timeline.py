@@ -7,7 +7,8 @@ camera's nominal rate often is not.
 
 All timelines of a process count from one moment, and each is held near the time at which its units arrive: its pace is
 bent by at most BEND, which nobody sees or hears. So sound and picture, and the large and the small stream of a camera,
-can be mixed by putting their fragments after each other.
+can be mixed by putting their fragments after each other. Only the first few may be bent more: what the very first was
+said to last, before anything was known, must not stay between sound and picture.
 
     a hole            pictures were lost, or the stream was opened anew: the first picture after it lasts over the hole,
                       so that sound and picture are together again at once
@@ -27,6 +28,8 @@ class Timeline:
     SMOOTHING = 1 / 8
     GAIN = 1 / 64  # of its distance from the arrival each unit makes good
     BEND = 1 / 100
+    FIRST_FEW = 16
+    FIRST_GAIN, FIRST_BEND = 1 / 8, 1 / 20
 
     def __init__(self, rate: int, origin: float) -> None:
         """`origin` is the Unix time that is zero, the same for all that is to be mixed."""
@@ -35,6 +38,8 @@ class Timeline:
         self._position = -1.0  # nothing was placed yet
         self._pace = self.FIRST * rate
         self._settled = False
+        self._intervals = 0
+        self._placed = 0
         self._last: int | None = None
         self._holes = 0
 
@@ -51,8 +56,10 @@ class Timeline:
         if hole and behind > 0:
             self._position += behind + pace
         else:
-            bend = pace * self.BEND
-            self._position += pace + min(bend, max(-bend, behind * self.GAIN))
+            beginning = self._placed < self.FIRST_FEW
+            self._placed += 1
+            gain, bend = (self.FIRST_GAIN, self.FIRST_BEND) if beginning else (self.GAIN, self.BEND)
+            self._position += pace + min(pace * bend, max(-pace * bend, behind * gain))
         return start, round(self._position) - start
 
     def _is_hole(self, interval: int, lasting: int) -> bool:
@@ -69,8 +76,9 @@ class Timeline:
             self._settled = False
         self._holes = 0
         if self._settled:
-            self._pace += (interval - self._pace) * self.SMOOTHING
+            self._intervals += 1
+            self._pace += (interval - self._pace) * max(self.SMOOTHING, 1 / self._intervals)
         else:
             self._pace = float(interval)
-            self._settled = True
+            self._settled, self._intervals = True, 1
         return False
