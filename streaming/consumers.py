@@ -15,13 +15,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 from functools import partial
 from typing import Any
 
 from django.db import models
 
 from accounts.policy import Action
-from accounts.sockets import TRY_AGAIN, GuardedConsumer, SocketRefused
+from accounts.sockets import OUR_FAULT, TRY_AGAIN, GuardedConsumer, SocketRefused
 from devices.errors import DeviceError
 from devices.models import Camera
 from streaming import connection
@@ -33,6 +34,8 @@ from streaming.sources.open import device_source, streams_of
 from streaming.transcode import converted
 from streaming.viewer import Dropped, Ended, Init, Item
 from streaming.watching import Watching
+
+log = logging.getLogger(__name__)
 
 BAD_REQUEST = 4400
 DEVICE_REFUSES = 4409
@@ -142,6 +145,9 @@ class LiveConsumer(GuardedConsumer):
             await self.refuse(TRY_AGAIN, str(ended))
         except OSError:
             pass  # the viewer is gone; its disconnect message says so too
+        except Exception:
+            log.exception("a live socket ended by a mistake of ours", extra={"camera": camera.pk})
+            await self.refuse(OUR_FAULT, "This picture ended by a mistake in this system; its log tells more.")
         finally:
             self._watching = None
 

@@ -167,6 +167,15 @@ async def test_a_device_that_refuses(
     assert await refused(watch(new_person(), f"/ws/live/{new_camera().pk}/")) == (code, str(problem))
 
 
+async def test_a_mistake_of_ours_closes_the_socket_with_a_sentence(
+    watch: Watch, new_camera, new_person, pictures: MemoryCamera, monkeypatch
+):
+    monkeypatch.setattr("streaming.watching.Watching.next", None)
+    code, reason = await refused(watch(new_person(), f"/ws/live/{new_camera().pk}/"))
+    assert code == 1011
+    assert "mistake in this system" in reason
+
+
 async def test_a_device_that_does_not_answer_is_offline_and_the_socket_stays(
     watch: Watch, new_camera, new_person, pictures: MemoryCamera
 ):
