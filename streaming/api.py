@@ -46,7 +46,7 @@ async def snapshot(request: HttpRequest, camera_id: int, which: Query[Which]) ->
     if found is None:
         raise Http404(f"There is no picture of {camera} yet: it gives none by itself, and nobody has watched it.")
     response = picture_response(found.data, found.at)
-    response["X-Picture-Origin"] = found.origin
+    response["X-Picture-Origin"] = str(found.origin)
     return response
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Locator, WebSocketRoute, expect
 
 from accounts.models import Role, User
-from devices.models import Camera, Device, Site
+from devices import pictures
+from devices.models import Camera, Device, Preset, Site
 from streaming.models import WallView
 from tests.pages.conftest import DESKTOP, PHONE, Visit
 from tests.pages.test_in_a_browser import check
@@ -272,6 +276,37 @@ def test_the_quality_is_for_all_and_is_kept(wall: Wall, fleet: dict[str, Camera]
     wall.visit.go("/")
     expect(wall.visit.page.get_by_role("button", name="Low", exact=True)).to_have_attribute("aria-pressed", "true")
     assert wall.of(fleet["Corridor"]).query["quality"] == "low"
+
+
+def test_until_there_is_a_stream_the_last_picture_is_shown_with_its_age(wall: Wall, fleet: dict[str, Camera]) -> None:
+    written = io.BytesIO()
+    Image.new("RGB", (320, 180), (10, 90, 40)).save(written, "JPEG")
+    seen, unseen = fleet["Corridor"], fleet["Parking East"]
+    pictures.keep(seen.pk, written.getvalue(), time.time() - 300)
+    wall.open()
+    tile = wall.visit.page.locator(f'live-player[camera="{seen.pk}"]')
+    expect(tile).to_have_attribute("data-picture", "")
+    expect(tile.locator(".chip", has_text="picture of")).to_have_text("picture of 5 min ago")
+    expect(wall.visit.page.locator(f'live-player[camera="{unseen.pk}"]')).not_to_have_attribute("data-picture", "")
+    assert wall.visit.complaints == []  # that there is none is no mistake
+
+
+def test_presets_are_shown_with_their_pictures(wall: Wall, fleet: dict[str, Camera]) -> None:
+    corridor = fleet["Corridor"]
+    Device.objects.filter(pk=corridor.device_id).update(family="ipro")
+    Preset.objects.create(camera=corridor, number=3, name="Door")
+    Preset.objects.create(camera=corridor, number=4, name="Stairs")
+    written = io.BytesIO()
+    Image.new("RGB", (240, 135), (10, 90, 40)).save(written, "JPEG")
+    pictures.keep(corridor.pk, written.getvalue(), time.time(), preset=3)
+    wall.open()
+    wall.tiles.nth(1).click()
+    wall.press("p")
+    door = wall.visit.page.get_by_role("button", name="Door")
+    shown = door.locator("img")
+    wall.wait(lambda: shown.evaluate("image => image.complete && image.naturalWidth") == 240, "it is not loaded")
+    expect(wall.visit.page.get_by_role("button", name="Stairs").locator("img")).to_have_count(0)
+    check(wall.visit, "presets with pictures")
 
 
 def test_standing_still_is_told_the_server(wall: Wall, fleet: dict[str, Camera]) -> None:

@@ -333,5 +333,10 @@ async def test_figures_tell_what_a_stream_delivers(hasty: Relays, camera: Memory
         camera.send(RATE + 2)
         await fragments(viewer, 2)
         figures = hasty.figures()[1, "h264"]
-        assert (figures["frames"], figures["viewers"], figures["gop"], figures["upstream_lost"]) == (RATE + 2, 1, RATE, 3)
+        assert (figures["frames"], figures["viewers"], figures["gop"], figures["upstream_lost"]) == (
+            RATE + 2,
+            1,
+            RATE,
+            3,
+        )
         assert hasty.status(1, "h264") == Status(State.LIVE, "")
