@@ -96,7 +96,7 @@ def stuck() -> None:
 
 # --- Of a stream ------------------------------------------------------------------------------------------------------
 async def test_a_running_stream_gives_its_newest_key_picture(look: Look, new_camera, stream: MemoryCamera):
-    camera = await sync_to_async(new_camera)()
+    camera = await sync_to_async(new_camera)(family="ipro")  # which gives no single pictures
     with relays.watch(camera.pk, "h264", stream.source, stuck):
         await stream.opened.wait()
         stream.send(RATE + 3)
@@ -121,7 +121,7 @@ async def test_a_picture_is_decoded_once_however_many_ask(
         return jpeg_of(track, data, width)
 
     monkeypatch.setattr(snapshots, "jpeg_of", counted)
-    camera = await sync_to_async(new_camera)()
+    camera = await sync_to_async(new_camera)(family="ipro")  # which gives no single pictures
     with relays.watch(camera.pk, "h264", stream.source, stuck):
         await stream.opened.wait()
         stream.send(2)
@@ -135,7 +135,7 @@ async def test_a_picture_is_decoded_once_however_many_ask(
 
 
 async def test_a_stream_that_stands_still_counts_as_none(look: Look, new_camera, stream: MemoryCamera):
-    camera = await sync_to_async(new_camera)()
+    camera = await sync_to_async(new_camera)(family="ipro")  # which gives no single pictures
     stream.units = [unit._replace(received=time.time() - 60) for unit in stream.units]
     with relays.watch(camera.pk, "h264", stream.source, stuck):
         await stream.opened.wait()
@@ -144,7 +144,7 @@ async def test_a_stream_that_stands_still_counts_as_none(look: Look, new_camera,
 
 
 async def test_it_is_made_as_small_as_wanted(look: Look, new_camera, stream: MemoryCamera):
-    camera = await sync_to_async(new_camera)()
+    camera = await sync_to_async(new_camera)(family="ipro")  # which gives no single pictures
     with relays.watch(camera.pk, "h264", stream.source, stuck):
         await stream.opened.wait()
         stream.send(2)
@@ -194,7 +194,7 @@ async def test_a_device_that_is_switched_off_here_is_not_asked(look: Look, still
 
 # --- The last that was kept -------------------------------------------------------------------------------------------
 async def test_no_picture_at_all_is_said_or_quietly_so(look: Look, new_camera):
-    camera = await sync_to_async(new_camera)()
+    camera = await sync_to_async(new_camera)(family="ipro")  # which gives no single pictures
     answer = await look(camera)
     assert answer.status_code == 404
     assert "no picture of Gate yet" in answer.json()["error"]
@@ -203,7 +203,7 @@ async def test_no_picture_at_all_is_said_or_quietly_so(look: Look, new_camera):
 
 
 async def test_the_last_picture_is_kept_when_a_stream_ends(look: Look, new_camera, stream: MemoryCamera):
-    camera = await sync_to_async(new_camera)()
+    camera = await sync_to_async(new_camera)(family="ipro")  # which gives no single pictures
     with relays.watch(camera.pk, "h264", stream.source, stuck):
         await stream.opened.wait()
         stream.send(RATE + 1)
@@ -217,7 +217,7 @@ async def test_the_last_picture_is_kept_when_a_stream_ends(look: Look, new_camer
 
 
 async def test_nothing_is_kept_of_a_camera_that_was_removed_meanwhile(new_camera, stream: MemoryCamera):
-    camera = await sync_to_async(new_camera)()
+    camera = await sync_to_async(new_camera)(family="ipro")  # which gives no single pictures
     with relays.watch(camera.pk, "h264", stream.source, stuck):
         await stream.opened.wait()
         stream.send(1)
