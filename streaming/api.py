@@ -66,6 +66,7 @@ class StreamOut(Schema):
     stream: str = Field(description="The stream's id; ~ and a form behind it when it is converted here.")
     state: str
     detail: str
+    transport: str | None = Field(description="How it came when it last came.")
     codec: str | None
     width: int | None
     height: int | None
@@ -83,10 +84,6 @@ class StreamOut(Schema):
     viewers: list[ViewerOut]
 
 
-def _seconds(value: float) -> float | None:
-    return None if value < 0 else value
-
-
 def _stream_out(camera: Camera, stream: str, relay: Relay) -> dict[str, Any]:
     figures = relay.figures()
     track = relay.init.track if relay.init is not None else None
@@ -97,11 +94,12 @@ def _stream_out(camera: Camera, stream: str, relay: Relay) -> dict[str, Any]:
         "stream": stream,
         "state": relay.status.state,
         "detail": relay.status.detail,
+        "transport": (camera.learned.get(stream.partition("~")[0]) or {}).get("transport"),
         "codec": track.codec if track else None,
         "width": track.width if track else None,
         "height": track.height if track else None,
         **{name: figures[name] for name in same},
-        "first_after": _seconds(figures["first_after"]),
+        "first_after": relay.first_after,
         "upstream": {
             name.removeprefix("upstream_"): value for name, value in figures.items() if name.startswith("upstream_")
         },

@@ -30,7 +30,7 @@ from typing import Any
 
 from streaming.media import CLOCK_RATE, AccessUnit, AudioTrack, AudioUnit, Unit, VideoTrack
 from streaming.ring import Fragment, Ring
-from streaming.sources import Source, SourceFailed, SourceRefused, Upstream
+from streaming.sources import Remarkable, Source, SourceFailed, SourceRefused, Upstream
 from streaming.viewer import Ended, Init, State, Status, Viewer
 from streaming.wire import fmp4
 from streaming.wire.reorder import DecodeTimes
@@ -151,7 +151,7 @@ class Relay:
             "gop": self.gop,
             "gop_seconds": self.gop_seconds,
             "jitter": self.jitter,
-            "first_after": -1.0 if self.first_after is None else self.first_after,
+            **({} if self.first_after is None else {"first_after": self.first_after}),
             "viewer_lag": max((viewer.lag for viewer in tuple(self.viewers)), default=0.0),
             "ring_bytes": self.pictures.bytes + self.sound.bytes,
             "openings": self.openings,
@@ -201,6 +201,7 @@ class Relay:
                 async with self._source(self._take) as upstream:
                     self._upstream = upstream
                     self.ask_for_sound()
+                    self._remark(upstream)
                     detail = await self._until_lost(upstream)
                     self._tell(State.STALLED, detail)  # before the closing, which may take its time
             except SourceRefused as refusal:
@@ -236,6 +237,15 @@ class Relay:
             elif now - quiet_since >= patience:
                 return f"No picture for {now - quiet_since:.0f} s; asking the camera again."
             self._look_after(now)
+            self._remark(upstream)
+
+    def _remark(self, upstream: Upstream) -> None:
+        """Say what is to be said of a stream that runs."""
+        remark = upstream.remark if isinstance(upstream, Remarkable) else ""
+        if self.status.state is State.LIVE and self.status.detail != remark:
+            self.status = Status(State.LIVE, remark)
+            for viewer in self.viewers:
+                viewer.wake()
 
     def _look_after(self, now: float) -> None:
         elapsed = now - self._counted_at

@@ -124,7 +124,7 @@ class Viewer:
             "frames": self.frames,
             "dropped": self.dropped,
             "lag": self.lag,
-            "first_after": -1.0 if self.first_after is None else self.first_after,
+            **({} if self.first_after is None else {"first_after": self.first_after}),
         }
 
     def pause(self) -> None:
