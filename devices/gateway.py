@@ -19,7 +19,7 @@ import re
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -37,6 +37,7 @@ from devices.errors import (
     Interrupted,
     NotSupported,
     Refused,
+    Queued,
     SessionGone,
     Unauthorised,
     UnreadablePassword,
@@ -64,6 +65,9 @@ T = TypeVar("T", Answer, OpenAnswer)
 AGAIN_SECONDS = (0.1, 0.4)  # before a read is repeated, drawn at random: not all who were cut off come back at once
 _CHANGES = frozenset({Kind.WRITE, Kind.CONTROL, Kind.SESSION})
 # What web servers of these devices answer to a form they do not know.
+# Transmissions are not among them: they change nothing that stays, and keeping them alive would cost a read each time.
+_CONFIRMED = frozenset({Kind.WRITE, Kind.CONTROL})
+CONFIRMED_TRIES = 3  # before somebody who waits for the device again and again is told that it is busy
 _FORM_REFUSED = frozenset({400, 405, 501})
 _RANDOM_NUMBER = Request("GET", "/cgi-bin/get_randomnum")
 
@@ -96,7 +100,11 @@ class Streamed:
 
 class Gateway:
     """The door to one device. Cheap to make, keeps nothing open, and knows the device as it was when it was made: make
-    one for each thing to do. It touches the database only when a certificate is new to it."""
+    one for each thing to do. It touches the database only when a certificate is new to it, or another device answers.
+    """
+
+    # How long ago it may have been confirmed who the device is when something is changed there; see `devices.trust`.
+    confirmed_within: float = trust.CHANGE_SECONDS
 
     def __init__(self, device: Device) -> None:
         self.device = device
@@ -141,7 +149,7 @@ class Gateway:
         async def once() -> Answer:
             if not taking_turns:
                 return await self._talk(command, request, send, Login())
-            async with self._turn(command).taken(patience) as login:
+            async with self._confirmed_turn(command, patience) as login:
                 await self.last_word(command)
                 return await self._talk(command, request, send, login)
 
@@ -183,7 +191,7 @@ class Gateway:
                 )
                 return await self._noted(command, request, undocumented, login, stack.enter_async_context(answer))
 
-            async with self._turn(command).taken(patience) as login:
+            async with self._confirmed_turn(command, patience) as login:
                 answer = await self._talk(command, request, send, login)
             self._check(command, answer.status)
             yield Streamed(command, answer.status, answer.headers, answer.pieces())
@@ -202,6 +210,32 @@ class Gateway:
             trust.refuse_writing(self.device)
 
     def _turn(self, command: Command) -> Turn:
+    def _confirmed_turn(self, command: Command, patience: float) -> AbstractAsyncContextManager[Login]:
+        """The turn of a command. Before one that changes something it is confirmed that this is the device we know."""
+        turn = self._turn(command)
+        if command.kind in _CONFIRMED and trust.can_be_confirmed(self.device):
+            return self._confirming(turn, patience)
+        return turn.taken(patience)
+
+    @asynccontextmanager
+    async def _confirming(self, turn: Turn, patience: float) -> AsyncIterator[Login]:
+        """Asking who it is takes a turn of its own, with the rests that it needs. Who waits long for the next asks
+        again: the device may have been away meanwhile."""
+        from devices.families import driver_for  # the families import the gateway
+
+        async def marks() -> tuple[str | None, str | None]:
+            told = await driver_for(self.device).marks(self)
+            return told.mac, told.serial
+
+        clock = asyncio.get_running_loop().time
+        for _ in range(CONFIRMED_TRIES):
+            until = clock() + await trust.confirm(self.device, marks, within=self.confirmed_within)
+            async with turn.taken(patience) as login:
+                if clock() <= until:
+                    yield login
+                    return
+        raise Queued(f"{self.device.name} is busy with other commands. Try again in a moment.")
+
         lanes = {command.lane: command.gap, f"of {command.id}": command.own_gap}
         return Turn(
             place=str(self.address),

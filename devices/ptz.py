@@ -35,7 +35,7 @@ from accounts import audit
 from accounts.audit import By
 from accounts.policy import role_of
 from accounts.problems import Problem
-from devices import events
+from devices import events, trust
 from devices.cgi import BadValue, Command, Kind
 from devices.coordination import coordinated, coordinated_sync, key
 from devices.errors import Busy, DeviceError, NoAnswer, NoCoordination, NotSupported, Queued, Refused, Unauthorised
@@ -443,6 +443,7 @@ class _SteeringGateway(Gateway):
     def __init__(self, sending: _Sending) -> None:
         super().__init__(sending.camera.device)
         self.sending = sending
+        self.confirmed_within = trust.STEERING_SECONDS if sending.movement else trust.STOP_SECONDS
 
     async def last_word(self, command: Command) -> None:
         if command.kind in (Kind.CONTROL, Kind.WRITE):
@@ -657,8 +658,10 @@ async def _act(by: By, camera: Camera, verb: str, **arguments: Any) -> None:
 
 async def act(camera: Camera, verb: str, **arguments: Any) -> None:
     """One verb of the driver, now."""
+    gateway = Gateway(camera.device)
+    gateway.confirmed_within = trust.STEERING_SECONDS
     with bad_values_refused():
-        await getattr(driver_for(camera.device), verb)(Gateway(camera.device), camera, **arguments)
+        await getattr(driver_for(camera.device), verb)(gateway, camera, **arguments)
 
 
 # --- Redis ------------------------------------------------------------------------------------------------------------

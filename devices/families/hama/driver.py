@@ -19,6 +19,7 @@ from devices.families.base import (
     Health,
     HttpSession,
     Identity,
+    Marks,
     Picture,
     Ptz,
     Sound,
@@ -119,6 +120,9 @@ class HamaDriver(Driver):
                 "ptz": _yes(ptz.get("Properties.PTZ.PTZ")),
             },
         )
+
+    async def marks(self, gateway: Gateway) -> Marks:
+        return Marks(mac=_mac((await self.ask(gateway, cgi.GET_MAC)).fields["Network.Interface.I0.Active.MACAddress"]))
 
     async def health(self, gateway: Gateway) -> Health:
         told = (await self.ask(gateway, cgi.GET_USERS_NUMBER)).fields

@@ -13,7 +13,19 @@ from typing import Any, ClassVar
 from devices import options
 from devices.cgi import Ask, BadValue, Choice, Command, Group, Values, encode
 from devices.errors import DeviceError, NotSupported, Refused, Unauthorised, WrongAnswer
-from devices.families.base import Capability, Driver, Health, HttpSession, Identity, Ptz, Stream, Switch, User, Written
+from devices.families.base import (
+    Capability,
+    Driver,
+    Health,
+    HttpSession,
+    Identity,
+    Marks,
+    Ptz,
+    Stream,
+    Switch,
+    User,
+    Written,
+)
 from devices.families.ipcam import commands as cgi
 from devices.families.ipcam import groups
 from devices.families.ipcam.stamp import read_stamp
@@ -122,6 +134,9 @@ class IpcamDriver(Driver):
                 "picture": {"resolution": image.get("VideoResolution"), "frame_rate": image.get("FrameRate")},
             },
         )
+
+    async def marks(self, gateway: Gateway) -> Marks:
+        return Marks(mac=_mac((await self.ask(gateway, cgi.QUERY_SYSTEM)).fields["MACAddress"]))
 
     async def health(self, gateway: Gateway) -> Health:
         try:

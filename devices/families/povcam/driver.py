@@ -25,6 +25,7 @@ from devices.families.base import (
     Identity,
     LogEntry,
     Picture,
+    Marks,
     Ptz,
     RtpSession,
     Sound,
@@ -174,8 +175,8 @@ class PovcamDriver(Driver):
         mode = await self._fields(gateway, cgi.GET_PRIORITY_MODE)
         return Identity(
             model=info["NAME"] or None,
-            serial=info["SERIAL"] or None,
-            mac=info["MAC"].replace("-", ":").upper()[:17] if info["MAC"] else None,
+            serial=marks.serial,
+            mac=marks.mac,
             firmware=info["VERSION"] or None,
             cameras={1: self.device.name},
             facts={
@@ -207,6 +208,7 @@ class PovcamDriver(Driver):
     async def _clock_skew(self) -> int | None:
         told = await look_up(self._clock_key())
         return int(told) if told else None
+        marks = _marks(info)
 
     def _clock_key(self) -> str:
         return key("povcam", "clock", self.device.host, self.device.port)
@@ -222,6 +224,9 @@ class PovcamDriver(Driver):
         if not raw:
             mode = await self._fields(gateway, cgi.GET_PRIORITY_MODE)
             return Health(
+    async def marks(self, gateway: Gateway) -> Marks:
+        return _marks(await self._fields(gateway, cgi.GETINFO))
+
                 facts={
                     "activity": "playback or standby",
                     "priority_mode": mode["priority_mode"],
@@ -560,3 +565,8 @@ def _word(words: Mapping[str, str], verb: str, mode: str) -> str:
     if mode not in words:
         raise BadValue("mode", f"{verb} cannot be {mode!r}; use one of {', '.join(words)}.")
     return words[mode]
+def _marks(info: Mapping[str, Any]) -> Marks:
+    mac = info["MAC"].replace("-", ":").upper()[:17] if info["MAC"] else None
+    return Marks(mac=mac, serial=info["SERIAL"] or None)
+
+
