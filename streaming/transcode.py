@@ -186,6 +186,7 @@ class _Conversion:
         self.lost_reason = ""
         self.pictures = 0
         self.share = 0.0  # of a core
+        self.remark = ""  # that of the stream it is made from
         self._viewer = viewer
         self._on_unit = on_unit
 
@@ -206,6 +207,8 @@ class _Conversion:
                 item = await self._viewer.next()
                 if isinstance(item, Init) and item.track != track:
                     track, converter = item.track, Converter(item.track, form)
+                if isinstance(item, Status):
+                    self.remark = item.detail if item.state is State.LIVE else ""
                 if not isinstance(item, Fragment):
                     continue
                 units, seconds = await loop.run_in_executor(thread, _timed, converter, item)

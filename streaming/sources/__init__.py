@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from devices.families.base import Stream
 from devices.models import Camera
@@ -39,6 +39,36 @@ class Upstream(Protocol):
 
     def figures(self) -> dict[str, int]:
         """Counters since it was opened: packets, lost, reordered, damaged pictures dropped …"""
+
+
+@runtime_checkable
+class Remarkable(Protocol):
+    """An open stream of which viewers should know something, though it runs: a sentence, or "" when there is none."""
+
+    @property
+    def remark(self) -> str: ...
+
+
+class Remarked:
+    """An open stream with a remark."""
+
+    def __init__(self, upstream: Upstream, remark: str) -> None:
+        self.remark = remark
+        self._upstream = upstream
+
+    @property
+    def lost(self) -> asyncio.Event:
+        return self._upstream.lost
+
+    @property
+    def lost_reason(self) -> str:
+        return self._upstream.lost_reason
+
+    def want_sound(self, wanted: bool) -> None:
+        self._upstream.want_sound(wanted)
+
+    def figures(self) -> dict[str, int]:
+        return self._upstream.figures()
 
 
 # Opens a stream of a camera in the way its description says, and hands every unit to the given function.

@@ -18,13 +18,14 @@ from asgiref.sync import sync_to_async
 
 from devices.errors import DeviceError, NotSupported, Refused, Unauthorised
 from devices.families import driver_for
-from devices.families.base import Stream
+from devices.families.base import Driver, Stream
 from devices.models import Camera
 from streaming.media import AccessUnit, Unit
 from streaming.sound import InAac
-from streaming.sources import Opener, Source, SourceFailed, SourceRefused, Upstream
+from streaming.sources import Opener, Remarked, Source, SourceFailed, SourceRefused, Upstream
 from streaming.sources.http_parts import open_pictures_over_http, open_rtp_over_http
 from streaming.sources.rtp_udp import open_rtp
+from streaming.sources.rtsp import open_rtsp
 from streaming.sources.stills import open_stills
 
 logger = logging.getLogger(__name__)
@@ -34,28 +35,37 @@ FIRST_PICTURE_SECONDS = 8.0  # a recorder may have to wait for its camera's next
 # By the way in which a stream arrives.
 _OPENERS: dict[str, Opener] = {
     "rtp": open_rtp,
+    "rtp-multicast": open_rtp,
+    "rtsp-tcp": open_rtsp,
+    "rtsp-udp": open_rtsp,
+    "rtsp-multicast": open_rtsp,
     "http": open_rtp_over_http,
     "mjpeg": open_pictures_over_http,
     "stills": open_stills,
 }
 
 
+_BY_UDP = frozenset({"rtp", "rtp-multicast", "rtsp-udp", "rtsp-multicast"})
+
+
 # --- What there is ----------------------------------------------------------------------------------------------------
 def streams_of(camera: Camera) -> list[Stream]:
     """The streams that can be watched, with what was learned of them where the device does not tell."""
     driver = driver_for(camera.device)
-    streams = [_known(camera, each) for each in driver.streams(camera) if each.transport in _OPENERS]
+    streams = [_known(camera, each, driver) for each in driver.streams(camera) if each.transport in _OPENERS]
     fixed = driver.option("transport")
     return [each for each in streams if each.transport == fixed] or streams
 
 
-def _known(camera: Camera, stream: Stream) -> Stream:
+def _known(camera: Camera, stream: Stream, driver: Driver) -> Stream:
     learned = camera.learned.get(stream.id) or {}
+    ways = [each.transport for each in driver.candidates(stream)]
     return replace(
         stream,
         codec=stream.codec or learned.get("codec", ""),
         width=stream.width or learned.get("width"),
         height=stream.height or learned.get("height"),
+        transport=learned["transport"] if learned.get("transport") in ways else stream.transport,
     )
 
 
@@ -95,8 +105,7 @@ def candidates(camera: Camera, stream: Stream) -> list[Stream]:
     """What to try in turn, what worked last first."""
     learned = camera.learned.get(stream.id) or {}
     # Also a codec that was learned may have changed since, so all are candidates again.
-    described = next(each for each in driver_for(camera.device).streams(camera) if each.id == stream.id)
-    found = driver_for(camera.device).candidates(described)
+    found = driver_for(camera.device).candidates(_described(camera, stream))
 
     def worth(each: Stream) -> tuple[bool, bool]:
         return each.transport != learned.get("transport"), each.codec != learned.get("codec")
@@ -104,10 +113,17 @@ def candidates(camera: Camera, stream: Stream) -> list[Stream]:
     return sorted(found, key=worth) if learned else found
 
 
+def _described(camera: Camera, stream: Stream) -> Stream:
+    """As the driver has it, without what was learned."""
+    return next(each for each in driver_for(camera.device).streams(camera) if each.id == stream.id)
+
+
 @asynccontextmanager
 async def _first_that_works(camera: Camera, stream: Stream, on_unit: Callable[[Unit], None]) -> AsyncIterator[Upstream]:
     """Open one candidate after the other until a picture is there."""
     problem: DeviceError | SourceFailed | None = None
+    described = _described(camera, stream)
+    silent = False  # what was sent to us by UDP did not come
     for candidate in candidates(camera, stream):
         picture: asyncio.Future[AccessUnit] = asyncio.get_running_loop().create_future()
 
@@ -126,9 +142,11 @@ async def _first_that_works(camera: Camera, stream: Stream, on_unit: Callable[[U
             if not await _within(FIRST_PICTURE_SECONDS, picture, upstream):
                 reason = upstream.lost_reason or f"no picture came within {FIRST_PICTURE_SECONDS:.0f} s"
                 logger.info("%s: %s over %s: %s", camera, candidate.codec, candidate.transport, reason)
+                silent = silent or candidate.transport in _BY_UDP
                 continue
-            await sync_to_async(_remember)(camera, candidate, picture.result())
-            yield upstream
+            if not _is_lesser(candidate, described):  # else the better ways are tried again the next time
+                await sync_to_async(_remember)(camera, candidate, picture.result())
+            yield Remarked(upstream, remark) if (remark := _remark(candidate, described, silent)) else upstream
             return
     if problem is not None:
         raise problem
@@ -136,6 +154,27 @@ async def _first_that_works(camera: Camera, stream: Stream, on_unit: Callable[[U
         f"{camera} was asked for pictures and sent none. Check its transmission settings, and that its packets may "
         "reach this system; the device's option transport fixes another way."
     )
+
+
+def _is_lesser(candidate: Stream, described: Stream) -> bool:
+    return candidate.codec == "mjpeg" and described.codec not in ("", "mjpeg")
+
+
+def _remark(candidate: Stream, described: Stream, silent: bool) -> str:
+    """What viewers should know of how the pictures come. What is as good as it can be is told once, when it is found
+    out."""
+    if _is_lesser(candidate, described):
+        return (
+            "Only motion JPEG gets through to this system, which is smaller. Let this system receive UDP at its "
+            "RTP_PORTS, or reach the device's RTSP port."
+        )
+    if silent and candidate.transport not in _BY_UDP:
+        way = "HTTP" if candidate.transport == "http" else "TCP"
+        return (
+            f"Pictures come over {way}, since those sent by UDP do not get through to this system. Let it receive UDP "
+            "at its RTP_PORTS, or fix the device's option transport."
+        )
+    return ""
 
 
 async def _within(seconds: float, picture: asyncio.Future[AccessUnit], upstream: Upstream) -> bool:

@@ -1,4 +1,5 @@
-"""RTP over unicast UDP, as a device sends it to a port of ours.
+"""RTP over UDP, as a device sends it to a port of ours: to a free one that we name, or to one that it is set to, which
+may be that of a multicast group.
 
 The socket is read in a loop whenever it is readable, without a datagram protocol between (which costs six times as
 much). Only the device may fill it: the first packet from its address connects the socket to that sender, and from then
@@ -12,6 +13,7 @@ stop and give the UID back, which the session does as it is left; the port last.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -87,10 +89,40 @@ class RtpReceiver:
             self._line.take(datagrams)
 
 
+class Ear:
+    """Our end of a transmission: a free port read into a line, unless the device says that it sends elsewhere."""
+
+    def __init__(self, senders: frozenset[str], line: RtpLine) -> None:
+        self._senders = senders
+        self._line = line
+        self._listen(ports.open_port())
+
+    @property
+    def port(self) -> int:
+        return int(self._socket.getsockname()[1])
+
+    def move(self, port: int, group: str = "") -> None:
+        """Listen where the device is set to send, in a multicast group if one is named."""
+        opened = ports.open_at(port, group, next(iter(self._senders)))
+        self.close()
+        self._listen(opened)
+
+    def close(self) -> None:
+        self._receiver.close()
+        self._socket.close()
+
+    def figures(self) -> dict[str, int]:
+        return self._receiver.figures()
+
+    def _listen(self, opened: socket.socket) -> None:
+        self._socket = opened
+        self._receiver = RtpReceiver(opened, self._senders, self._line)
+
+
 class RtpUpstream:
-    def __init__(self, session: RtpSession, receiver: RtpReceiver, sound: Switch) -> None:
+    def __init__(self, session: RtpSession, ear: Ear, sound: Switch) -> None:
         self._session = session
-        self._receiver = receiver
+        self._ear = ear
         self._sound = sound
 
     @property
@@ -105,17 +137,13 @@ class RtpUpstream:
         self._sound.want(wanted)
 
     def figures(self) -> dict[str, int]:
-        return {**self._receiver.figures(), **self._sound.figures()}
+        return {**self._ear.figures(), **self._sound.figures()}
 
 
 @asynccontextmanager
 async def open_rtp(camera: Camera, stream: Stream, on_unit: Callable[[Unit], None]) -> AsyncIterator[RtpUpstream]:
-    senders = await addresses_of(camera.device.host)
-    with ports.open_port() as port:
-        receiver = RtpReceiver(port, senders, RtpLine(lines.pictures(), on_unit))
-        try:
-            session = driver_for(camera.device).rtp_session(Gateway(camera.device), stream, port=port.getsockname()[1])
-            async with session as open_session, beside(camera, open_session, on_unit) as sound:
-                yield RtpUpstream(open_session, receiver, sound)
-        finally:
-            receiver.close()
+    ear = Ear(await addresses_of(camera.device.host), RtpLine(lines.pictures(), on_unit))
+    with contextlib.closing(ear):
+        session = driver_for(camera.device).rtp_session(Gateway(camera.device), stream, port=ear.port, move=ear.move)
+        async with session as open_session, beside(camera, open_session, on_unit) as sound:
+            yield RtpUpstream(open_session, ear, sound)

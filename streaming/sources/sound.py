@@ -33,7 +33,7 @@ from devices.families.base import HttpSession, Picture, RtpSession, Sound
 from devices.gateway import Gateway
 from devices.models import Camera
 from streaming.media import AudioUnit
-from streaming.sources import SourceFailed, lines, ports
+from streaming.sources import SourceFailed, lines
 from streaming.sources.lines import Framing, RtpLine
 from streaming.wire import Malformed, aac, multipart, rtp, sound
 
@@ -251,23 +251,18 @@ Opening = Callable[[Callable[[AudioUnit], None]], AbstractAsyncContextManager[Li
 async def _by_rtp(
     camera: Camera, described: Sound, picture: Picture, on_unit: Callable[[AudioUnit], None]
 ) -> AsyncIterator[Line]:
-    from streaming.sources.rtp_udp import RtpReceiver, addresses_of  # which opens a switch beside its pictures
+    from streaming.sources.rtp_udp import Ear, addresses_of  # which opens a switch beside its pictures
 
-    senders = await addresses_of(camera.device.host)
     framings: dict[int, Framing] = {lines.AAC: Aac(), lines.SOUND: TypeLess(described.g726)}
 
     def take(unit: object) -> None:
         assert isinstance(unit, AudioUnit)
         on_unit(unit)
 
-    with ports.open_port() as port:
-        receiver = RtpReceiver(port, senders, RtpLine(framings, take))
-        try:
-            driver = driver_for(camera.device)
-            async with driver.rtp_sound(Gateway(camera.device), picture, port=port.getsockname()[1]) as session:
-                yield Line(session, receiver.figures)
-        finally:
-            receiver.close()
+    with contextlib.closing(Ear(await addresses_of(camera.device.host), RtpLine(framings, take))) as ear:
+        driver = driver_for(camera.device)
+        async with driver.rtp_sound(Gateway(camera.device), picture, port=ear.port, move=ear.move) as session:
+            yield Line(session, ear.figures)
 
 
 @asynccontextmanager

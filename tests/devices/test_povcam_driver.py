@@ -375,9 +375,14 @@ async def test_a_start_the_device_refused_is_not_stopped(scripted: Scripted) -> 
 def test_without_h264_2_in_rec_pb_priority() -> None:
     streams = {"h264": {"width": 1920, "max_fps": 60}, "h264_2": {"width": 640, "max_fps": 30}}
     device = unsaved_device(80, status={"priority_mode": "rec_pb", "streams": streams})
-    assert driver_for(device).streams(Camera(device=device)) == [Stream("h264", "h264", 1920, 1080, 60, "rtp")]
+    assert driver_for(device).streams(Camera(device=device)) == [
+        Stream("h264", "h264", 1920, 1080, 60, "rtp"),
+        Stream("mjpeg", "mjpeg", 640, 360, 15, "mjpeg"),
+        Stream("stills", "mjpeg", 640, 360, None, "stills"),
+    ]
     device.status["priority_mode"] = "ip"
-    assert [each.id for each in driver_for(device).streams(Camera(device=device))] == ["h264", "h264_2"]
+    names = [each.id for each in driver_for(device).streams(Camera(device=device))]
+    assert names == ["h264", "h264_2", "mjpeg", "stills"]
 
 
 @pytest.mark.parametrize(("body", "error"), [("ER1:x", Refused), ("Er3", Refused), ("ErrorNo=3\r\n", Busy)])

@@ -23,6 +23,7 @@ from devices.families.base import (
     HttpSession,
     Identity,
     LogEntry,
+    Move,
     Picture,
     Ptz,
     RtpSession,
@@ -223,7 +224,9 @@ class IproDriver(Driver):
                         await session.ask(self.narrowed(cgi.LIVE_HTTP_STOP), values)
 
     @asynccontextmanager
-    async def rtp_session(self, gateway: Gateway, stream: Stream, *, port: int) -> AsyncIterator[RtpSession]:
+    async def rtp_session(
+        self, gateway: Gateway, stream: Stream, *, port: int, move: Move | None = None
+    ) -> AsyncIterator[RtpSession]:
         async with AsyncExitStack() as stack:
             try:
                 session = await self._started(stack, gateway, stream, port)
@@ -268,7 +271,9 @@ class IproDriver(Driver):
         return Sound("rtp" if stream.transport == "rtp" else "http", g726=self.option("g726"))
 
     @asynccontextmanager
-    async def rtp_sound(self, gateway: Gateway, picture: Picture, *, port: int) -> AsyncIterator[RtpSession]:
+    async def rtp_sound(
+        self, gateway: Gateway, picture: Picture, *, port: int, move: Move | None = None
+    ) -> AsyncIterator[RtpSession]:
         async with sessions.beside(gateway, _lease_of(picture), _SOUND, port=port) as session:
             rtp = RtpSession(picture.stream, port, self.device.host, session.lost)
 
