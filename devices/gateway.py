@@ -36,8 +36,8 @@ from devices.errors import (
     DeviceError,
     Interrupted,
     NotSupported,
-    Refused,
     Queued,
+    Refused,
     SessionGone,
     Unauthorised,
     UnreadablePassword,
@@ -64,10 +64,10 @@ T = TypeVar("T", Answer, OpenAnswer)
 
 AGAIN_SECONDS = (0.1, 0.4)  # before a read is repeated, drawn at random: not all who were cut off come back at once
 _CHANGES = frozenset({Kind.WRITE, Kind.CONTROL, Kind.SESSION})
-# What web servers of these devices answer to a form they do not know.
 # Transmissions are not among them: they change nothing that stays, and keeping them alive would cost a read each time.
 _CONFIRMED = frozenset({Kind.WRITE, Kind.CONTROL})
 CONFIRMED_TRIES = 3  # before somebody who waits for the device again and again is told that it is busy
+# What web servers of these devices answer to a form they do not know.
 _FORM_REFUSED = frozenset({400, 405, 501})
 _RANDOM_NUMBER = Request("GET", "/cgi-bin/get_randomnum")
 
@@ -209,7 +209,6 @@ class Gateway:
         if command.kind in _CHANGES:
             trust.refuse_writing(self.device)
 
-    def _turn(self, command: Command) -> Turn:
     def _confirmed_turn(self, command: Command, patience: float) -> AbstractAsyncContextManager[Login]:
         """The turn of a command. Before one that changes something it is confirmed that this is the device we know."""
         turn = self._turn(command)
@@ -236,6 +235,7 @@ class Gateway:
                     return
         raise Queued(f"{self.device.name} is busy with other commands. Try again in a moment.")
 
+    def _turn(self, command: Command) -> Turn:
         lanes = {command.lane: command.gap, f"of {command.id}": command.own_gap}
         return Turn(
             place=str(self.address),

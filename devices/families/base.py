@@ -192,13 +192,6 @@ class Store:
 
 
 @dataclass(frozen=True)
-class User:
-    """A user the device itself keeps. Passwords never leave the driver."""
-
-    name: str
-    rights: str  # a value of the document
-    rights_label: str = ""
-@dataclass(frozen=True)
 class Marks:
     """By what a device is known from others like it. None is what it does not tell."""
 
@@ -206,6 +199,13 @@ class Marks:
     serial: str | None = None
 
 
+@dataclass(frozen=True)
+class User:
+    """A user the device itself keeps. Passwords never leave the driver."""
+
+    name: str
+    rights: str  # a value of the document
+    rights_label: str = ""
 
 
 @dataclass(frozen=True)
@@ -431,6 +431,11 @@ class Driver(ABC):
     @abstractmethod
     async def identify(self, gateway: Gateway) -> Identity: ...
 
+    async def marks(self, gateway: Gateway) -> Marks:
+        """What `identify` knows it by, and nothing else: one read, asked before the device is changed. Families whose
+        document has nothing of the kind ask nothing."""
+        return Marks()
+
     @abstractmethod
     async def health(self, gateway: Gateway) -> Health: ...
 
@@ -451,11 +456,6 @@ class Driver(ABC):
     def rtp_session(self, gateway: Gateway, stream: Stream, *, port: int) -> AbstractAsyncContextManager[RtpSession]:
         """Have the device send a stream to our UDP port while the block runs."""
         raise self._lacks("send RTP to a port of ours")
-    async def marks(self, gateway: Gateway) -> Marks:
-        """What `identify` knows it by, and nothing else: one read, asked before the device is changed. Families whose
-        document has nothing of the kind ask nothing."""
-        return Marks()
-
 
     def http_session(self, gateway: Gateway, stream: Stream) -> AbstractAsyncContextManager[HttpSession]:
         """Have the device send a stream as the answer to a request, while the block runs."""

@@ -24,8 +24,8 @@ from devices.families.base import (
     Health,
     Identity,
     LogEntry,
-    Picture,
     Marks,
+    Picture,
     Ptz,
     RtpSession,
     Sound,
@@ -173,6 +173,7 @@ class PovcamDriver(Driver):
         await self._look_at_clock(gateway)
         basic = await self._fields(gateway, cgi.GET_BASIC)
         mode = await self._fields(gateway, cgi.GET_PRIORITY_MODE)
+        marks = _marks(info)
         return Identity(
             model=info["NAME"] or None,
             serial=marks.serial,
@@ -187,6 +188,9 @@ class PovcamDriver(Driver):
                 **await self._capability(gateway),
             },
         )
+
+    async def marks(self, gateway: Gateway) -> Marks:
+        return _marks(await self._fields(gateway, cgi.GETINFO))
 
     async def _prove_password(self, gateway: Gateway) -> None:
         """With User auth. off (factory setting) all that is asked to watch the device needs no password, so a wrong one
@@ -208,7 +212,6 @@ class PovcamDriver(Driver):
     async def _clock_skew(self) -> int | None:
         told = await look_up(self._clock_key())
         return int(told) if told else None
-        marks = _marks(info)
 
     def _clock_key(self) -> str:
         return key("povcam", "clock", self.device.host, self.device.port)
@@ -224,9 +227,6 @@ class PovcamDriver(Driver):
         if not raw:
             mode = await self._fields(gateway, cgi.GET_PRIORITY_MODE)
             return Health(
-    async def marks(self, gateway: Gateway) -> Marks:
-        return _marks(await self._fields(gateway, cgi.GETINFO))
-
                 facts={
                     "activity": "playback or standby",
                     "priority_mode": mode["priority_mode"],
@@ -503,6 +503,11 @@ class PovcamDriver(Driver):
 _endings: set[asyncio.Future[None]] = set()
 
 
+def _marks(info: Mapping[str, Any]) -> Marks:
+    mac = info["MAC"].replace("-", ":").upper()[:17] if info["MAC"] else None
+    return Marks(mac=mac, serial=info["SERIAL"] or None)
+
+
 def _pairs(text: str) -> Mapping[str, str]:
     """`key=value` lines, or the `{key:value,…}` object that the device's own web page asks for."""
     found = parse_key_values(text)
@@ -565,8 +570,3 @@ def _word(words: Mapping[str, str], verb: str, mode: str) -> str:
     if mode not in words:
         raise BadValue("mode", f"{verb} cannot be {mode!r}; use one of {', '.join(words)}.")
     return words[mode]
-def _marks(info: Mapping[str, Any]) -> Marks:
-    mac = info["MAC"].replace("-", ":").upper()[:17] if info["MAC"] else None
-    return Marks(mac=mac, serial=info["SERIAL"] or None)
-
-
