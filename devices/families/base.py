@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -112,6 +113,8 @@ class RtpSession:
     lost: asyncio.Event = field(default_factory=asyncio.Event)
     lost_reason: str = ""
     lease: UidLease | None = None  # what it holds on the device
+    # Where its sound goes, should the device be set to a place for it: a port, and a multicast group or "".
+    sound_at: tuple[int, str] | None = None
 
 
 @dataclass
@@ -126,6 +129,9 @@ class HttpSession:
 
 
 Picture = RtpSession | HttpSession
+# Listen at this port, in this multicast group if it is not empty, instead of at the port that was given: the device
+# sends where it is set to, and not where it is asked to. Raises when that is not possible.
+Move = Callable[[int, str], None]
 
 
 @dataclass(frozen=True)
@@ -453,9 +459,15 @@ class Driver(ABC):
         silence, and where pictures may come to us in several ways of which some may be barred."""
         return [stream]
 
-    def rtp_session(self, gateway: Gateway, stream: Stream, *, port: int) -> AbstractAsyncContextManager[RtpSession]:
-        """Have the device send a stream to our UDP port while the block runs."""
+    def rtp_session(
+        self, gateway: Gateway, stream: Stream, *, port: int, move: Move | None = None
+    ) -> AbstractAsyncContextManager[RtpSession]:
+        """Have the device send a stream to our UDP port while the block runs, or to where we `move`."""
         raise self._lacks("send RTP to a port of ours")
+
+    def rtsp_url(self, stream: Stream) -> str:
+        """The address at which the device's RTSP server has a stream."""
+        raise self._lacks("send pictures by RTSP")
 
     def http_session(self, gateway: Gateway, stream: Stream) -> AbstractAsyncContextManager[HttpSession]:
         """Have the device send a stream as the answer to a request, while the block runs."""
@@ -465,7 +477,9 @@ class Driver(ABC):
         """How the sound of a stream comes beside its pictures; None where it comes along with them, or not at all."""
         return None
 
-    def rtp_sound(self, gateway: Gateway, picture: Picture, *, port: int) -> AbstractAsyncContextManager[RtpSession]:
+    def rtp_sound(
+        self, gateway: Gateway, picture: Picture, *, port: int, move: Move | None = None
+    ) -> AbstractAsyncContextManager[RtpSession]:
         """Have the device send sound to our UDP port, too, while the block runs inside that of a picture."""
         raise self._lacks("send sound to a port of ours")
 

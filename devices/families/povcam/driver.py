@@ -9,7 +9,7 @@ import re
 import secrets
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -22,9 +22,11 @@ from devices.families.base import (
     Capability,
     Driver,
     Health,
+    HttpSession,
     Identity,
     LogEntry,
     Marks,
+    Move,
     Picture,
     Ptz,
     RtpSession,
@@ -53,6 +55,14 @@ NEARLY_FULL = 0.05
 
 # The document gives horizontal resolutions only (2.2); capability (2.3) tells what they stand for.
 HEIGHTS = {3840: 2160, 1920: 1080, 1280: 720, 640: 360}
+MULTICAST_SOUND = 1000  # added to the port of the pictures (13.2)
+JPEG_WIDTH = 640  # the only one the document has (2.4)
+PICTURE_LIMIT = 1024 * 1024
+# A device switched on must be told once to make single pictures (2.4). Told again after this, or when it makes none.
+STILLS_SECONDS = 3600
+# The ways of H.264, then those of JPEG; each by itself a value of the option transport.
+_H264_WAYS = ("rtp", "rtp-multicast", "rtsp-tcp", "rtsp-udp", "rtsp-multicast")
+_TRANSPORTS = (*_H264_WAYS, "mjpeg", "stills")
 # Our verbs in the words of camctrl (3.1).
 _FOCUS = {"near": "-3", "far": "3", "auto": "on"}
 _IRIS = {"open": "up", "close": "down", "reset": "0"}
@@ -62,6 +72,8 @@ _PRIORITIES = {"bitrate": "0", "framerate": "1", "best_effort": "2"}
 _FLEETING = frozenset({"counter", "clock_skew_seconds"})
 # Errors may come in a body under 200 OK.
 _ERROR_IN_BODY = re.compile(r"^\s*E[Rr]\d|^\s*ErrorNo\s*=\s*(\d+)", re.MULTILINE)
+_MULTICAST = re.compile(r"(22[4-9]|23[0-9])(\.[0-9]{1,3}){3}")
+_JPEG_BEGINS = b"\xff\xd8"
 _JS_PAIR = re.compile(r"""([\w.]+)\s*:\s*(?:"([^"]*)"|'([^']*)'|([^,}\r\n]*))""")
 
 
@@ -74,8 +86,19 @@ class _Mode:
     stream: str
 
 
-SOUND = "audio"  # what a lease stands for beside these
+# What a lease may stand for beside the two streams.
+SOUND, JPEG = "audio", "jpeg"
 MODES = {"h264": _Mode("h264", "h.264", "1"), "h264_2": _Mode("h264_2", "h.264_2", "2")}
+
+
+@dataclass(frozen=True)
+class _Place:
+    """What getuid gives: a UID, and where the device will send what is asked for with it. Port 0: where we say."""
+
+    uid: str
+    port: int = 0
+    sound_port: int = 0
+    group: str = ""
 
 
 class PovcamDriver(Driver):
@@ -92,13 +115,14 @@ class PovcamDriver(Driver):
             Capability.LOG,
             Capability.STORAGE,
             Capability.RESTART,
+            Capability.SNAPSHOT,
         }
     )
     home_page: ClassVar[re.Pattern[str]] = re.compile(r"(?i)\bAG-UMR|\bPOVCAM\b")
     all_groups: ClassVar[tuple[Group, ...]] = groups.GROUPS
     options: ClassVar[tuple[options.Option, ...]] = (
         *options.COMMON,
-        WordOption("transport", "auto", "How pictures come to us.", ("auto", "rtp")),
+        WordOption("transport", "auto", "How pictures come to us.", ("auto", *_TRANSPORTS)),
         NumberOption("rtsp_port", 554, "The port of the device's RTSP server.", 1, 65535),
         WordOption("system_frequency", "59.94", "The system frequency set on the device, in Hz.", ("59.94", "50")),
         NumberOption("keep_alive_seconds", 30, "Seconds between two keep-alives of a running stream.", 5, 120),
@@ -115,9 +139,6 @@ class PovcamDriver(Driver):
                 f"{gateway.address} refuses {command.id} ({error[0].strip()}). Its mode may not allow it now."
             )
         return reply
-
-    async def _fields(self, gateway: Gateway, command: Command) -> dict[str, Any]:
-        return (await self.ask(gateway, command)).fields
 
     def restarts(self, command: Command, values: Values) -> bool:
         return command.id == cgi.INITIAL.id
@@ -295,36 +316,133 @@ class PovcamDriver(Driver):
 
     # --- Streams ------------------------------------------------------------------------------------------------------
     def streams(self, camera: Camera) -> list[Stream]:
+        """H.264 as the device is set to send it, in the way that is fixed here, if one is; and its JPEG."""
         status = camera.device.status
+        told = status.get("streams") or {}
+        fixed = self.option("transport")
         found = []
-        for name, facts in (status.get("streams") or {}).items():
+        for name, facts in told.items():
             # 1., "About the priority mode": with REC/PB priority there is no control of H.264(2).
             if name == "h264_2" and self._without_h264_2():
                 continue
             if facts.get("transmits") is False:
                 continue
+            way = "rtp-multicast" if facts.get("delivery") == "multi" else "rtp"
+            way = fixed if fixed in _H264_WAYS else way
             width = facts.get("width")
             rate, sound = facts.get("max_fps"), bool(status.get("audio_on"))
-            found.append(Stream(name, "h264", width, HEIGHTS.get(width), rate, "rtp", audio=sound))
+            found.append(Stream(name, "h264", width, HEIGHTS.get(width), rate, way, audio=sound))
+        if told:
+            size = (JPEG_WIDTH, HEIGHTS[JPEG_WIDTH])
+            found.append(Stream("mjpeg", "mjpeg", *size, float(self._jpeg_rate()), "mjpeg"))
+            found.append(Stream("stills", "mjpeg", *size, None, "stills"))
         return found
 
+    def candidates(self, stream: Stream) -> list[Stream]:
+        """RTP by CGI as the device is set to send it; inside a connection of ours where no packet gets through to us;
+        motion JPEG, which always does, and is small."""
+        if stream.codec != "h264" or self.option("transport") != "auto":
+            return [stream]
+        small = Stream(stream.id, "mjpeg", JPEG_WIDTH, HEIGHTS[JPEG_WIDTH], float(self._jpeg_rate()), "mjpeg")
+        return [stream, replace(stream, transport="rtsp-tcp"), small]
+
+    def _jpeg_rate(self) -> str:
+        return "12.5" if self.option("system_frequency") == "50" else "15"
+
+    def rtsp_url(self, stream: Stream) -> str:
+        host = f"[{self.device.host}]" if ":" in self.device.host else self.device.host
+        return f"rtsp://{host}:{self.option('rtsp_port')}/mediainput/h264/stream_{MODES[stream.id].stream}"
+
     @asynccontextmanager
-    async def rtp_session(self, gateway: Gateway, stream: Stream, *, port: int) -> AsyncIterator[RtpSession]:
-        mode = MODES[stream.id]
-        lease = UidLease(
+    async def rtp_session(
+        self, gateway: Gateway, stream: Stream, *, port: int, move: Move | None = None
+    ) -> AsyncIterator[RtpSession]:
+        place = await self._getuid(gateway, MODES[stream.id].vcodec)
+        self._may_come(place, movable=move is not None)
+        if place.port and move is not None:
+            move(place.port, place.group)
+        lease = self._lease(place.uid, stream.id, place.port or port)
+        fixed = (place.sound_port, place.group) if place.port else None
+        async with self._sending(gateway, lease, stream, sound_at=fixed) as session:
+            yield session
+
+    def _may_come(self, place: _Place, *, movable: bool) -> None:
+        """Is it sent in the way that is fixed here?"""
+        fixed = self.option("transport")
+        if place.group and (fixed == "rtp" or not movable):
+            raise NotSupported(
+                f"{self.device.name} sends this stream by multicast. Set its transmission type to unicast, or the "
+                "option transport here to auto."
+            )
+        if not place.group and fixed == "rtp-multicast":
+            raise NotSupported(
+                f"{self.device.name} sends this stream by unicast. Set its transmission type to multicast, or the "
+                "option transport here to auto."
+            )
+        if place.port and not movable:
+            raise NotSupported(
+                f"{self.device.name} sends this stream to port {place.port} only. Set its transmission type to unicast "
+                "(auto)."
+            )
+
+    def _lease(self, uid: str, mode: str, port: int) -> UidLease:
+        return UidLease(
             device=self.device.pk,
-            uid=await self._getuid(gateway, mode),
-            mode=stream.id,
+            uid=uid,
+            mode=mode,
             port=port,
             keep_alive_seconds=self.option("keep_alive_seconds"),
         )
-        async with self._sending(gateway, lease, stream) as session:
+
+    @asynccontextmanager
+    async def http_session(self, gateway: Gateway, stream: Stream) -> AsyncIterator[HttpSession]:
+        """mjpeg needs no UID; where it is refused, jpeg, which needs one, gives the same (2.4)."""
+        values: Values = {"resolution": JPEG_WIDTH, "framerate": self._jpeg_rate()}
+        async with AsyncExitStack() as stack:
+            try:
+                answer = await stack.enter_async_context(gateway.stream(self.narrowed(cgi.MJPEG), values))
+                session = HttpSession(stream, answer)
+            except (Refused, NotSupported):
+                lease = self._lease((await self._getuid(gateway, JPEG)).uid, JPEG, 0)
+                values = {"connect": "start", **values, "UID": lease.uid}
+                asked = self._answered(gateway, lease, stream, self.narrowed(cgi.JPEG), values)
+                session = await stack.enter_async_context(asked)
             yield session
 
     @asynccontextmanager
-    async def _sending(self, gateway: Gateway, lease: UidLease, stream: Stream) -> AsyncIterator[RtpSession]:
-        """Have what a new lease stands for sent to our port."""
-        session = RtpSession(stream, lease.port, self.device.host, lease=lease)
+    async def _answered(
+        self, gateway: Gateway, lease: UidLease, stream: Stream, command: Command, values: Values
+    ) -> AsyncIterator[HttpSession]:
+        """Have what a new lease stands for sent as the answer."""
+
+        def lose(sentence: str) -> None:
+            session.lost_reason = session.lost_reason or sentence
+            session.lost.set()
+
+        async def keep_alive() -> None:
+            await self.keep_alive(gateway, lease, taking_turns=False)
+
+        await uids.hold(lease)
+        may_be_sending = True
+        try:
+            async with AsyncExitStack() as stack:
+                try:
+                    answer = await stack.enter_async_context(gateway.stream(command, values))
+                except (Refused, NotSupported, Busy):
+                    may_be_sending = False
+                    raise
+                session = HttpSession(stream, answer, lease=lease)
+                async with uids.holding(lease, lose, keep_alive):
+                    yield session
+        finally:
+            await self._end_for_sure(gateway, lease, may_be_sending)
+
+    @asynccontextmanager
+    async def _sending(
+        self, gateway: Gateway, lease: UidLease, stream: Stream, *, sound_at: tuple[int, str] | None = None
+    ) -> AsyncIterator[RtpSession]:
+        """Have what a new lease stands for sent to our port. A port the device is set to may be others' as well."""
+        session = RtpSession(stream, lease.port, self.device.host, lease=lease, sound_at=sound_at)
 
         def lost(reason: str) -> None:
             session.lost_reason = reason
@@ -337,7 +455,8 @@ class PovcamDriver(Driver):
         await uids.hold(lease)
         may_be_sending = False
         try:
-            await uids.supersede(lease)
+            if sound_at is None:
+                await uids.supersede(lease)
             may_be_sending = True
             try:
                 await self.ask(gateway, *_transmission(lease, "start"))
@@ -347,36 +466,84 @@ class PovcamDriver(Driver):
             async with uids.holding(lease, lost, keep_alive):
                 yield session
         finally:
-            ending = asyncio.ensure_future(self._end(gateway, lease, may_be_sending))
-            _endings.add(ending)
-            ending.add_done_callback(_endings.discard)
-            await asyncio.shield(ending)
+            await self._end_for_sure(gateway, lease, may_be_sending)
 
     def sound(self, stream: Stream) -> Sound | None:
-        return Sound("rtp") if stream.transport == "rtp" else None
+        ways = {"rtp": "rtp", "rtp-multicast": "rtp", "mjpeg": "http"}
+        return Sound(ways[stream.transport]) if stream.transport in ways else None
 
     @asynccontextmanager
-    async def rtp_sound(self, gateway: Gateway, picture: Picture, *, port: int) -> AsyncIterator[RtpSession]:
+    async def rtp_sound(
+        self, gateway: Gateway, picture: Picture, *, port: int, move: Move | None = None
+    ) -> AsyncIterator[RtpSession]:
         """With the picture's UID, as the examples have it (2.7): there are few, and a stop of sound gives none back."""
         assert picture.lease is not None, "each picture by RTP has one"
+        fixed = picture.sound_at if isinstance(picture, RtpSession) else None
+        if fixed is not None:
+            if move is None:
+                raise NotSupported(f"{self.device.name} sends this sound to a port that is set on it.")
+            move(*fixed)
+            port = fixed[0]
         lease = replace(picture.lease, mode=SOUND, port=port, id=secrets.token_hex(8), since=int(time.time()))
         try:
-            async with self._sending(gateway, lease, picture.stream) as session:
+            async with self._sending(gateway, lease, picture.stream, sound_at=fixed) as session:
                 yield session
         except WrongAnswer as error:
-            raise Refused(
-                f"{self.device.name} sends no sound. Switch its audio and its audio transmission on, in its settings."
-            ) from error
+            raise self._silent() from error
+
+    @asynccontextmanager
+    async def http_sound(self, gateway: Gateway, picture: Picture) -> AsyncIterator[HttpSession]:
+        """Beside JPEG, with a UID of its own: one that was got for JPEG is without sound."""
+        lease = self._lease((await self._getuid(gateway, MODES["h264"].vcodec)).uid, SOUND, 0)
+        try:
+            async with self._answered(gateway, lease, picture.stream, *_transmission(lease, "start")) as session:
+                yield session
+        except WrongAnswer as error:
+            raise self._silent() from error
+
+    def _silent(self) -> Refused:
+        return Refused(
+            f"{self.device.name} sends no sound. Switch its audio and its audio transmission on, in its settings."
+        )
 
     async def keep_alive(self, gateway: Gateway, lease: UidLease, *, taking_turns: bool = True) -> None:
-        values: Values = {"mode": SOUND, "protocol": "rtp", "UID": lease.uid}
-        if lease.mode != SOUND:
+        protocol = "rtp" if lease.port else "http"
+        values: Values = {"mode": lease.mode, "protocol": protocol, "UID": lease.uid}
+        if lease.mode in MODES:
             mode = MODES[lease.mode]
             values = {**values, "mode": mode.keep_alive, "stream": mode.stream}
         await self.ask(gateway, cgi.KEEP_ALIVE, values, taking_turns=taking_turns)
 
     async def stop(self, gateway: Gateway, lease: UidLease) -> None:
         await self.ask(gateway, *_transmission(lease, "stop"))
+
+    async def snapshot(self, gateway: Gateway, camera: Camera) -> bytes:
+        """By view.cgi; by camera where that gives none. What is answered when it does not work is told nowhere."""
+        if not await look_up(self._stills_key()):
+            await self._start_stills(gateway)
+        picture = await self._still(gateway)
+        if not picture:  # it may have been switched off and on
+            await self._start_stills(gateway)
+            picture = await self._still(gateway)
+        if picture:
+            return picture
+        values: Values = {"resolution": JPEG_WIDTH, "page": _dummy()}
+        return (await gateway.ask(self.narrowed(cgi.CAMERA), values, limit=PICTURE_LIMIT)).body
+
+    async def _still(self, gateway: Gateway) -> bytes:
+        with suppress(Refused, NotSupported, WrongAnswer):
+            reply = await gateway.ask(cgi.VIEW, {"action": "snapshot", "n": _dummy()}, limit=PICTURE_LIMIT)
+            return reply.body if _JPEG_BEGINS in reply.body[:64] else b""
+        return b""
+
+    async def _start_stills(self, gateway: Gateway) -> None:
+        with suppress(Refused, NotSupported, WrongAnswer):
+            await self.ask(gateway, cgi.VIEW, {"action": "start"})
+        async with coordinated() as redis:
+            await redis.set(self._stills_key(), 1, ex=STILLS_SECONDS)
+
+    def _stills_key(self) -> str:
+        return key("povcam", "stills", self.device.host, self.device.port)
 
     # --- Steering: the camera head zooms, focuses and turns brighter or darker, and does not turn ---------------------
     def ptz(self, camera: Camera) -> Ptz:
@@ -459,8 +626,8 @@ class PovcamDriver(Driver):
         await self.ask(gateway, cgi.INITIAL, {"cmd": "reset", "Randomnum": secrets.token_hex(8)})
 
     # --- Behind the streams -------------------------------------------------------------------------------------------
-    async def _getuid(self, gateway: Gateway, mode: _Mode) -> str:
-        reply = await self.ask(gateway, cgi.GETUID, {"FILE": 2, "vcodec": mode.vcodec, "reply": "info"})
+    async def _getuid(self, gateway: Gateway, vcodec: str) -> _Place:
+        reply = await self.ask(gateway, cgi.GETUID, {"FILE": 2, "vcodec": vcodec, "reply": "info"})
         if reply.status == 204:
             raise NotSupported(
                 f"{self.device.name} does not offer this stream now. Check its priority mode and its transmission."
@@ -473,12 +640,31 @@ class PovcamDriver(Driver):
                     f"{self.device.name} has no place left for another viewer. Close one elsewhere, then try again."
                 )
             raise WrongAnswer(f"{self.device.name} gave no user ID for the transmission. Try again.")
+        return self._place(uid, answer) if vcodec != JPEG else _Place(uid)
+
+    def _place(self, uid: str, answer: Mapping[str, Any]) -> _Place:
         delivery = (answer["sDelivery"] or "uni").lower()
-        if delivery != "uni":
+        if delivery == "uni":
+            return _Place(uid)
+        if delivery == "multi":
+            octets = [answer[f"iMultiAdd{number}"] for number in range(1, 5)]
+            group = answer["iMultiAdd"] or ".".join(map(str, octets))
+            port = answer["iMultiPort"] or 0
+            sound_port = port + MULTICAST_SOUND
+        else:
+            group, port, sound_port = "", answer["iUniPort"] or 0, answer["aInPort"] or 0
+        if not 1024 <= port <= 50_000 or (delivery == "multi" and not _MULTICAST.fullmatch(group)):
             raise NotSupported(
-                f"{self.device.name} sends this stream as {delivery}. Set its delivery to unicast (auto)."
+                f"{self.device.name} sends this stream as {delivery}, and does not tell where to. Set its transmission "
+                "type to unicast (auto)."
             )
-        return uid
+        return _Place(uid, port, sound_port, group)
+
+    async def _end_for_sure(self, gateway: Gateway, lease: UidLease, may_be_sending: bool) -> None:
+        ending = asyncio.ensure_future(self._end(gateway, lease, may_be_sending))
+        _endings.add(ending)
+        ending.add_done_callback(_endings.discard)
+        await asyncio.shield(ending)
 
     async def _end(self, gateway: Gateway, lease: UidLease, may_be_sending: bool) -> None:
         """Stop and release, whatever happened; what cannot be stopped now is left to the keeper."""
@@ -520,9 +706,18 @@ def _pairs(text: str) -> Mapping[str, str]:
 def _transmission(lease: UidLease, connect: str) -> tuple[Command, Values]:
     """All five parameters, always: a stop without the port and UID of its start is not understood."""
     values: Values = {"my_port": lease.port, "connect": connect, "protocol": "rtp", "UID": lease.uid}
+    if lease.mode == SOUND and not lease.port:
+        return cgi.AUDIO, {"connect": connect, "protocol": "http", "UID": lease.uid, "mode": "in"}
     if lease.mode == SOUND:
         return cgi.AUDIO, {**values, "mode": "in"}
+    if lease.mode == JPEG:
+        return cgi.JPEG, {"connect": connect, "UID": lease.uid}
     return cgi.H264, {**values, "stream": MODES[lease.mode].stream}
+
+
+def _dummy() -> int:
+    """What makes an address another one each time, so that nothing between answers it from a cache."""
+    return int(time.time() * 1000) % 1_000_000_000
 
 
 def _stream_facts(info: Mapping[str, Any], name: str) -> dict[str, Any]:
