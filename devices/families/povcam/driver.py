@@ -140,6 +140,9 @@ class PovcamDriver(Driver):
             )
         return reply
 
+    async def _fields(self, gateway: Gateway, command: Command) -> dict[str, Any]:
+        return (await self.ask(gateway, command)).fields
+
     def restarts(self, command: Command, values: Values) -> bool:
         return command.id == cgi.INITIAL.id
 
