@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -101,8 +102,8 @@ async def _camera(camera_id: int) -> Camera:
     return camera
 
 
-def candidates(camera: Camera, stream: Stream) -> list[Stream]:
-    """What to try in turn, what worked last first."""
+def candidates(camera: Camera, stream: Stream, usual: str = "") -> list[Stream]:
+    """What to try in turn, what worked last first; of a camera that was never seen, the codec that is usual there."""
     learned = camera.learned.get(stream.id) or {}
     # Also a codec that was learned may have changed since, so all are candidates again.
     found = driver_for(camera.device).candidates(_described(camera, stream))
@@ -110,7 +111,18 @@ def candidates(camera: Camera, stream: Stream) -> list[Stream]:
     def worth(each: Stream) -> tuple[bool, bool]:
         return each.transport != learned.get("transport"), each.codec != learned.get("codec")
 
-    return sorted(found, key=worth) if learned else found
+    if learned:
+        return sorted(found, key=worth)
+    # Within each way only: the ways stay in the order in which they are good.
+    ways = [each.transport for each in found]
+    return sorted(found, key=lambda each: (ways.index(each.transport), usual != "" and each.codec != usual))
+
+
+async def _usual_codec(camera: Camera, stream: Stream) -> str:
+    """What most other cameras of its device send: guessing wrong costs FIRST_PICTURE_SECONDS. "" when none is known."""
+    others = Camera.objects.filter(device=camera.device_id).values_list("learned", flat=True)
+    known = Counter([seen["codec"] async for each in others if (seen := each.get(stream.id))])
+    return known.most_common(1)[0][0] if known else ""
 
 
 def _described(camera: Camera, stream: Stream) -> Stream:
@@ -124,7 +136,9 @@ async def _first_that_works(camera: Camera, stream: Stream, on_unit: Callable[[U
     problem: DeviceError | SourceFailed | None = None
     described = _described(camera, stream)
     silent = False  # what was sent to us by UDP did not come
-    for candidate in candidates(camera, stream):
+    guessing = not (described.codec or camera.learned.get(stream.id))
+    usual = await _usual_codec(camera, described) if guessing else ""
+    for candidate in candidates(camera, stream, usual):
         picture: asyncio.Future[AccessUnit] = asyncio.get_running_loop().create_future()
 
         def watched(unit: Unit, picture: asyncio.Future[AccessUnit] = picture) -> None:

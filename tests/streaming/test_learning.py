@@ -64,6 +64,18 @@ async def test_formats_are_found_out_and_first_pictures_kept(cameras: list[Camer
     assert await sync_to_async(learning.unknown)() == []
 
 
+async def test_what_the_others_of_a_device_send_is_tried_first(recorder: IproSimulator, cameras: list[Camera]):
+    first, other = cameras
+    stream = opening.streams_of(first)[0]
+    assert await opening._usual_codec(first, stream) == ""
+    await Camera.objects.filter(pk=other.pk).aupdate(learned={"video": {"codec": "h264", "transport": "rtp"}})
+    assert await opening._usual_codec(first, stream) == "h264"
+    assert await learn() == [first.pk]
+    started = [each.target for each in recorder.requests if "CMD=START" in each.target]
+    assert len(started) == 1  # no wrong one before
+    assert "COMP=H264" in started[0]
+
+
 async def test_a_camera_that_somebody_watches_is_left_alone(cameras: list[Camera]):
     lease = somebody(cameras[0])
     await uids.hold(lease, new=True)
