@@ -50,11 +50,16 @@ class Remarkable(Protocol):
 
 
 class Remarked:
-    """An open stream with a remark."""
+    """An open stream with a remark, beside its own."""
 
     def __init__(self, upstream: Upstream, remark: str) -> None:
-        self.remark = remark
+        self._remark = remark
         self._upstream = upstream
+
+    @property
+    def remark(self) -> str:
+        own = self._upstream.remark if isinstance(self._upstream, Remarkable) else ""
+        return f"{self._remark} {own}".rstrip()
 
     @property
     def lost(self) -> asyncio.Event:

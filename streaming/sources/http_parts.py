@@ -95,6 +95,10 @@ class PartsUpstream:
     def lost_reason(self) -> str:
         return self._session.lost_reason
 
+    @property
+    def remark(self) -> str:
+        return self._sound.problem
+
     def want_sound(self, wanted: bool) -> None:
         self._sound.want(wanted)
 

@@ -179,10 +179,15 @@ async def test_a_povcam_is_heard_in_step_and_everything_is_given_back(
 async def test_a_povcam_without_sound_shows_its_pictures(relays: Relays, povcam: PovcamSimulator, camera_of):
     camera = await camera_of(povcam)
     with listen(relays, camera, "h264") as viewer:
-        await until(lambda: relays.figures()[camera.pk, "h264"].get("upstream_sound_openings", 0) > 0)
-        while not isinstance(item := await viewer.next(), Fragment):
-            pass
-        assert not is_sound(item)
+        status = await state(viewer, State.LIVE)
+        while not status.detail:
+            status = await state(viewer, State.LIVE)
+        assert "sends no sound. Switch its audio" in status.detail
+        shown = viewer.frames
+        async with asyncio.timeout(20):
+            while viewer.frames < shown + 5:
+                item = await viewer.next()
+                assert not isinstance(item, Init) or item.sound is None
     await until(lambda: not relays.figures())
     assert list(povcam.sessions()) == []
 
@@ -372,3 +377,16 @@ async def test_what_a_dead_process_left_sounding_is_stopped(
         await keeping.keep(left, [], {camera.device.pk: camera.device})
         assert await uids.leases() == []
         assert list(device.sessions()) == []
+
+
+# --- Beside motion JPEG -----------------------------------------------------------------------------------------------
+async def test_a_povcam_is_heard_over_http_beside_motion_jpeg(relays: Relays, povcam: PovcamSimulator, camera_of):
+    await switch_on(povcam)
+    camera = await camera_of(povcam, options={"transport": "mjpeg"})
+    original = partial(relays.watch, camera.pk, "mjpeg", device_source(camera.pk, "mjpeg"))
+    with relays.watch(camera.pk, "mjpeg~h264", converted(original, Rendition.H264), stuck, sound=True) as viewer:
+        init, parts = await with_sound(viewer)
+        assert_in_step(init, parts, rate=15)
+    await until(lambda: not relays.figures())
+    assert not sends_sound(povcam)
+    assert await uids.leases() == []

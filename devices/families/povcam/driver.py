@@ -337,7 +337,8 @@ class PovcamDriver(Driver):
             found.append(Stream(name, "h264", width, HEIGHTS.get(width), rate, way, audio=sound))
         if told:
             size = (JPEG_WIDTH, HEIGHTS[JPEG_WIDTH])
-            found.append(Stream("mjpeg", "mjpeg", *size, float(self._jpeg_rate()), "mjpeg"))
+            rate, sound = float(self._jpeg_rate()), bool(status.get("audio_on"))
+            found.append(Stream("mjpeg", "mjpeg", *size, rate, "mjpeg", audio=sound))
             found.append(Stream("stills", "mjpeg", *size, None, "stills"))
         return found
 
