@@ -21,7 +21,7 @@ from streaming.sources import open as opening
 from streaming.viewer import Init, State, Viewer
 from tests.simulators.helpers import Client
 from tests.streaming.film import numbers_seen
-from tests.streaming.seeing import pieces, state, until, watch
+from tests.streaming.seeing import pieces, state, stuck, until, watch
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis_client")]
 
@@ -309,3 +309,21 @@ def _number(jpeg: bytes) -> int:
     assert strip is not None
     assert strip[0] == 7
     return strip[1]
+
+
+@pytest.mark.parametrize(
+    ("transport", "delivery"),
+    [("rtp", "uni_manual"), ("rtp-multicast", "multi"), ("rtsp-udp", "uni_manual"), ("rtsp-multicast", "multi")],
+)
+async def test_sound_comes_to_where_the_recorder_is_set_to_send_it(
+    relays: Relays, recorder: PovcamSimulator, camera_of: MakeCamera, transport: str, delivery: str
+):
+    await sent_by(recorder, delivery)
+    await Client(recorder).set("set_audio?audio=1&audio_sens=middle&audio_transmit=1")
+    await asyncio.sleep(0.2)
+    camera = await camera_of(transport, delivery=delivery)
+    with relays.watch(camera.pk, "h264", opening.device_source(camera.pk, "h264"), stuck, sound=True) as viewer:
+        async with asyncio.timeout(30):
+            while not (isinstance(item := await viewer.next(), Init) and item.sound is not None):
+                pass
+    await until(lambda: not relays.figures())
