@@ -161,6 +161,7 @@ class Framer:
 
 
 ADTS_HEADER = 7
+ADTS_SAMPLES = 1024
 
 
 class AdtsFramer:
@@ -190,9 +191,10 @@ class AdtsFramer:
             rate = RATES[buffer[at + 2] >> 2 & 0x0F]
             at += size
             if (first := unit[0] >> 5) in (_SINGLE, _PAIR):
-                self.track, samples = track_of(asc(rate, 1 if first == _SINGLE else 2))
-                units.append(AudioUnit(self.track, self._time, received, samples, unit))
-            self._time += 1024
+                self.track, _ = track_of(asc(rate, 1 if first == _SINGLE else 2))
+            if self.track is not None:  # what comes before the first sound has none
+                units.append(AudioUnit(self.track, self._time, received, ADTS_SAMPLES, unit))
+            self._time += ADTS_SAMPLES
         del buffer[:at]
         return units
 
