@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -13,12 +13,13 @@ from accounts import audit
 from accounts.audit import By, sounds_secret
 from accounts.problems import Problem, Unconfirmed
 from devices import cgi, events, polling, returning, snapshots
-from devices.cgi import HIDDEN, Command, Kind, Values
+from devices.cgi import HIDDEN, Command, Fixed, Kind, Values
 from devices.errors import DeviceError
 from devices.exchanges import without_secrets
 from devices.families import driver_for
 from devices.families.base import Driver
-from devices.gateway import Gateway
+from devices.families.by_hand import ByHand
+from devices.gateway import Gateway, Reply
 from devices.models import Device
 from devices.working import bad_values_refused, refuse_nested, to_the_end
 
@@ -33,6 +34,7 @@ class Answer:
     status: int
     fields: dict[str, Any]
     text: str
+    note: str = ""  # what was done beside it
 
 
 async def run(by: By, device: Device, command_id: str, params: Mapping[str, Any], *, confirmed: bool = False) -> Answer:
@@ -46,8 +48,13 @@ async def run(by: By, device: Device, command_id: str, params: Mapping[str, Any]
     if command.unrunnable:
         raise Problem(422, f"{command.id} cannot be run: {command.unrunnable}")
     refuse_nested(params, "params.")
+    fills_in = driver.fills_in(command)
+    params = {name: value for name, value in params.items() if name not in fills_in or value not in (None, "")}
     with bad_values_refused("params."):
-        cgi.request(command, params)
+        cgi.request(command, {**dict.fromkeys(fills_in, "0"), **params})
+    settable = [param.name for param in command.params if not isinstance(param, Fixed)]
+    if command.kind is Kind.WRITE and settable and not params:
+        raise Problem(400, f"{command.id} sets what it is given. Give at least one of {', '.join(settable)}.", "params")
     if name := driver.changes_login(command, params):
         raise Problem(
             409,
@@ -71,7 +78,8 @@ async def _run(by: By, device: Device, driver: Driver, command: Command, params:
     except DeviceError as error:
         await audit.arecord(by, "run command", device, result="failed", **detail, error=error.sentence)
         raise
-    await audit.arecord(by, "run command", device, **detail, status=answer.status)
+    done = {"beside": answer.note} if answer.note else {}
+    await audit.arecord(by, "run command", device, **detail, status=answer.status, **done)
     if driver.restarts(command, params):
         await sync_to_async(returning.expect)(device)
     if command.kind in (Kind.WRITE, Kind.CONTROL):
@@ -81,19 +89,26 @@ async def _run(by: By, device: Device, driver: Driver, command: Command, params:
 
 
 async def _ask(device: Device, driver: Driver, gateway: Gateway, command: Command, params: Values) -> Answer:
-    if command.kind in (Kind.PICTURE, Kind.FILE):
-        return await _taste(gateway, command, params)
-    reply = await driver.ask(gateway, command, params)
+    async with driver.prepared(gateway, command, params) as run:
+        if driver.lasts(command, run.values):
+            answer = await _taste(gateway, command, run)
+        else:
+            run.reply = await driver.ask(gateway, command, run.values)
+            answer = _told(device, command, run.values, run.reply)
+    return replace(answer, note=run.note)
+
+
+def _told(device: Device, command: Command, values: Values, reply: Reply) -> Answer:
     secret_params = {param.name for param in command.params if param.secret or sounds_secret(param.name)}
-    known = {str(value) for name, value in params.items() if name in secret_params and value}
+    known = {str(value) for name, value in values.items() if name in secret_params and value}
     text = without_secrets(command, reply.text[:LONGEST_TEXT], known | {device.password.reveal()})
     return Answer(reply.status, hidden_fields(command, reply.fields), text)
 
 
-async def _taste(gateway: Gateway, command: Command, params: Values) -> Answer:
+async def _taste(gateway: Gateway, command: Command, run: ByHand) -> Answer:
     """What kind of thing comes, and how much of it at first; it may have no end."""
     size, ended = 0, False
-    async with gateway.stream(command, params) as streamed:
+    async with gateway.stream(command, run.values) as streamed:
         try:
             async with asyncio.timeout(TASTE_SECONDS):
                 async for piece in streamed.pieces:
@@ -104,6 +119,7 @@ async def _taste(gateway: Gateway, command: Command, params: Values) -> Answer:
                     ended = True
         except TimeoutError:
             pass
+        await run.stop()
         kind = streamed.headers.get("content-type", "something it does not name")[:100]
         text = f"({kind}, {size} bytes{'' if ended else ' and more'})"
         return Answer(streamed.status, {}, text)

@@ -71,6 +71,10 @@ class WrongAnswer(DeviceError):
     """Something answered, but not as the document says."""
 
 
+class Failed(WrongAnswer):
+    """The device says that it failed (5xx). Some say so of what they cannot do as they are now."""
+
+
 class NoAnswer(DeviceError):
     """Nothing answered in time."""
 

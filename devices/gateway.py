@@ -34,6 +34,7 @@ from devices.errors import (
     Busy,
     ClosedSilently,
     DeviceError,
+    Failed,
     Interrupted,
     NotSupported,
     Queued,
@@ -443,7 +444,7 @@ class Gateway:
             return Refused(
                 f"{self.address} refuses {command.id} ({status}). It may be in a mode that does not allow it."
             )
-        return WrongAnswer(f"{self.address} failed at {command.id} ({status}). Try again; if it stays so, restart it.")
+        return Failed(f"{self.address} failed at {command.id} ({status}). Try again; if it stays so, restart it.")
 
 
 def _tls(device: Device) -> str:

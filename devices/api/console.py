@@ -17,7 +17,10 @@ from devices.models import Device
 
 
 class CommandIn(Body):
-    params: dict[str, Any] = Field({}, description="As the catalogue has them; see families/{family}/commands.")
+    params: dict[str, Any] = Field(
+        {},
+        description="As the catalogue has them; see families/{family}/commands. A UID may be left out: one is lent.",
+    )
     confirm: Bool = Field(False, description="Needed for a command with a danger.")
 
 
@@ -25,6 +28,10 @@ class CommandAnswer(Schema):
     status: int = Field(description="The device's HTTP status.")
     fields: dict[str, Any] = Field(description="The documented fields of the reply, typed; null for what is missing.")
     text: str = Field(description="The reply as it came, secrets masked.")
+    note: str = Field(
+        description="What was done beside it: the UID of a session that was lent for it, what was started first or "
+        "stopped again. Empty when nothing was."
+    )
 
 
 class ExchangeOut(Schema):

@@ -11,14 +11,15 @@ import asyncio
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from devices.cgi import Command, Group, Values, kept, plan, values_from
+from devices.cgi import Command, Group, Kind, Values, kept, plan, values_from
 from devices.errors import DeviceError, NotSupported
+from devices.families.by_hand import ByHand
 from devices.gateway import Gateway, Reply, Streamed
 from devices.models import Camera, Device
 from devices.options import Option, value_of
@@ -257,6 +258,18 @@ class Driver(ABC):
     async def ask(self, gateway: Gateway, command: Command, values: Values | None = None, **how: Any) -> Reply:
         """Send a command. Families override this where an error may come as 200 OK."""
         return await gateway.ask(self.narrowed(command), values, **how)
+
+    def fills_in(self, command: Command) -> frozenset[str]:
+        """The parameters that may be left out of a command run by hand, since `prepared` fills them in."""
+        return frozenset()
+
+    def lasts(self, command: Command, values: Values) -> bool:
+        """May its answer be large, or without end?"""
+        return command.kind in (Kind.PICTURE, Kind.FILE)
+
+    def prepared(self, gateway: Gateway, command: Command, values: Values) -> AbstractAsyncContextManager[ByHand]:
+        """What a command run by hand needs before it and around it; afterwards nothing of that is left."""
+        return nullcontext(ByHand(values))
 
     def changes_login(self, command: Command, values: Values) -> str:
         """The parameter by which this would change the user or password that we log in with; empty when none does."""

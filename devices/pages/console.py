@@ -33,9 +33,10 @@ async def console_page(request: HttpRequest, device: int, command: str = "") -> 
     status = 200
     if command:
         chosen = _command(driver, command)
-        context |= {"command": chosen, "fields": _fields(chosen, request)}
+        fields = _fields(chosen, request, driver)
+        context |= {"command": chosen, "fields": fields}
         if request.method == "POST":
-            more, status = await _run(request, shown, chosen, context["fields"])
+            more, status = await _run(request, shown, chosen, driver, fields)
             context |= more
     return await sync_to_async(render)(
         request,
@@ -59,10 +60,15 @@ def _command(driver: Driver, command_id: str) -> Command:
     return driver.command(command_id)
 
 
-def _fields(command: Command, request: HttpRequest, *, keep_secrets: bool = False) -> list[DocumentField]:
+def _fields(
+    command: Command, request: HttpRequest, driver: Driver, *, keep_secrets: bool = False
+) -> list[DocumentField]:
     typed = request.POST if request.method == "POST" else None
+    filled_in = {"required": False, "help": "Left out, one is lent for this command and given back."}
     facts = (
-        {**param.facts(), "allowed": param.allowed(), "may_be_empty": _may_be_empty(param)} for param in command.params
+        {**param.facts(), "allowed": param.allowed(), "may_be_empty": _may_be_empty(param)}
+        | (filled_in if param.name in driver.fills_in(command) else {})
+        for param in command.params
     )
     return [field_of(each, each["fixed"], typed, keep_secrets=keep_secrets) for each in facts]
 
@@ -75,7 +81,7 @@ def _may_be_empty(param: Param) -> bool:
 
 
 async def _run(
-    request: HttpRequest, device: Device, command: Command, fields: list[DocumentField]
+    request: HttpRequest, device: Device, command: Command, driver: Driver, fields: list[DocumentField]
 ) -> tuple[dict[str, Any], int]:
     # An empty field is left out, unless the document wants its parameter, or it was said to be sent so.
     params = {
@@ -87,7 +93,10 @@ async def _run(
     try:
         answer = await ask(device, console.run(request, device, command.id, params, confirmed=confirmed))
     except Unconfirmed as asked:
-        return {"danger": asked.consequence, "fields": _fields(command, request, keep_secrets=True)}, asked.status
+        return {
+            "danger": asked.consequence,
+            "fields": _fields(command, request, driver, keep_secrets=True),
+        }, asked.status
     except Problem as problem:
         name = (problem.field or "").removeprefix("params.")
         for each in fields:

@@ -58,8 +58,8 @@ class Simulator:
         return [each["target"] for each in self.side_door("requests")["requests"] if each["status"] != 401]
 
 
-@pytest.fixture
-def start_simulator() -> Iterator[Callable[..., Simulator]]:
+@contextlib.contextmanager
+def start_simulators() -> Iterator[Callable[..., Simulator]]:
     running: list[subprocess.Popen[bytes]] = []
 
     def start(*options: str, family: str = "povcam", password: str = PASSWORD) -> Simulator:
@@ -76,10 +76,18 @@ def start_simulator() -> Iterator[Callable[..., Simulator]]:
             assert time.monotonic() < deadline, "the simulator did not start"
             time.sleep(0.05)
 
-    yield start
-    for process in running:
-        process.terminate()
-        process.wait(10)
+    try:
+        yield start
+    finally:
+        for process in running:
+            process.terminate()
+            process.wait(10)
+
+
+@pytest.fixture
+def start_simulator() -> Iterator[Callable[..., Simulator]]:
+    with start_simulators() as start:
+        yield start
 
 
 @pytest.fixture

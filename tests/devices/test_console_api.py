@@ -134,3 +134,39 @@ def test_an_empty_value_is_sent_where_the_document_has_one(admin: Api, path: str
     assert admin("POST", f"{path}/get_system")[1]["fields"]["Location"] in ("", None)
     assert admin("POST", f"{path}/set_network", {"params": {"IPAddress": ""}, "confirm": True})[0] == 400
     assert camera.violations == []
+
+
+# --- What is lent -----------------------------------------------------------------------------------------------------
+def test_a_uid_is_lent_and_what_was_done_is_told_and_audited(admin: Api, path: str, simulator: Simulator) -> None:
+    params = {"my_port": 50500, "connect": "start", "protocol": "rtp", "UID": ""}
+    status, answer = admin("POST", f"{path}/h264", {"params": params})
+    assert status == 200
+    assert answer["note"] == (
+        "It was run with a UID that was lent for it and given back. What it started was stopped again."
+    )
+    assert AuditEntry.objects.get(action="run command").detail["beside"] == answer["note"]
+    started = next(target for target in simulator.targets if "connect=start" in target)
+    uid = started.partition("UID=")[2].partition("&")[0]
+    assert uid.isdigit()
+    everything = str(answer) + str(list(AuditEntry.objects.values())) + str(admin("GET", f"{path[:-9]}/exchanges")[1])
+    assert f"UID={uid}" not in everything
+    assert f"'{uid}'" not in everything
+    assert simulator.sessions == []
+    assert simulator.violations == []
+
+
+def test_a_command_that_needs_nothing_beside_it_says_nothing(admin: Api, path: str) -> None:
+    assert admin("POST", f"{path}/get_basic")[1]["note"] == ""
+
+
+def test_setting_nothing_is_not_sent(admin: Api, path: str, simulator: Simulator) -> None:
+    status, error = admin("POST", f"{path}/set_basic")
+    assert (status, error["field"]) == (400, "params")
+    assert "Give at least one of cam_title" in error["error"]
+    assert simulator.targets == []
+
+
+def test_what_the_device_cannot_do_now_is_a_refusal(admin: Api, path: str) -> None:
+    status, error = admin("POST", f"{path}/sdctrl", {"params": {"save": "end"}})
+    assert status == 409
+    assert "as it is now" in error["error"]

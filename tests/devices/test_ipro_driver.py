@@ -352,21 +352,27 @@ async def test_a_single_ctrl_is_tried_only_where_undocumented_forms_are_allowed(
 
 
 # --- Any command of the document --------------------------------------------------------------------------------------
-async def test_a_command_without_the_uid_it_needs_is_given_one(device: Device, recorder: Simulator) -> None:
+async def test_a_command_by_hand_without_the_uid_it_needs_is_lent_one(device: Device, recorder: Simulator) -> None:
     driver, gateway = driver_for(device), Gateway(device)
-    reply = await driver.ask(gateway, driver.command("get_error_log"))
-    assert reply.fields["FILENAME"] == "as_errorlog.html"
-    assert recorder.sessions == []
-    await driver.ask(gateway, driver.command("go_to_preset"), {"CH": 1, "NO": 3})
-    assert recorder.sessions == []
+    for command_id, values in (("get_error_log", {}), ("go_to_preset", {"CH": 1, "NO": 3})):
+        command = driver.command(command_id)
+        assert driver.fills_in(command) == {"UID"}
+        async with driver.prepared(gateway, command, values) as run:
+            assert len(recorder.sessions) == 1
+            await driver.ask(gateway, command, run.values)
+        assert run.note
+        assert recorder.sessions == []
 
 
-async def test_a_command_that_opens_something_wants_its_uid_said(device: Device, recorder: Simulator) -> None:
+async def test_a_command_by_hand_disturbs_nothing_that_runs(device: Device, recorder: Simulator) -> None:
     driver, gateway = driver_for(device), Gateway(device)
-    for command_id in ("logout", "keep_alive", "setup_live", "play"):
-        with pytest.raises(BadValue, match="needs UID"):
-            await driver.ask(gateway, driver.command(command_id))
-    assert recorder.targets == []
+    async with driver.uid(gateway, "live", "h264", camera=1):
+        (before,) = recorder.sessions
+        for command_id in ("setup_live", "logout", "keep_alive"):
+            command = driver.command(command_id)
+            async with driver.prepared(gateway, command, {}) as run:
+                await driver.ask(gateway, command, run.values)
+            assert [session["uid"] for session in recorder.sessions] == [before["uid"]]
 
 
 async def test_a_uid_of_ones_own_can_be_used(device: Device, recorder: Simulator) -> None:

@@ -144,3 +144,16 @@ def test_our_own_log_in_is_not_changed_by_hand(as_admin: Client, saved_device: D
     assert 'id="to-AdminPassword-error"' in answer.content.decode()
     assert "Yes, run it" not in answer.content.decode()
     assert "another1" not in answer.content.decode()
+
+
+def test_a_uid_need_not_be_entered_and_what_was_lent_is_told(
+    as_admin: Client, page_of: str, simulator: Simulator
+) -> None:
+    path = f"{page_of}console/keep_alive/"
+    page = as_admin.get(path).content.decode()
+    assert "Left out, one is lent for this command and given back." in page
+    answer = as_admin.post(path, {"to.mode": "h.264", "to.protocol": "rtp", "to.UID": ""}).content.decode()
+    assert "Answered with 20" in answer
+    assert "It was run with a UID that was lent for it and given back." in answer
+    assert simulator.sessions == []
+    assert simulator.violations == []

@@ -535,7 +535,7 @@ LOGIN = _row(
     ),
     shape=Page(),
     note="A log-in beyond the limit ends somebody else's UID. It lives 90 seconds, and again after each use.",
-    danger="It takes one of the recorder's places for 90 seconds; when all are taken, another client is cut off.",
+    danger="It takes one of the recorder's places; when all are taken, another client is cut off.",
 )
 LOGOUT = _row("logout", "6.1.2", "Release a UID (log out)", "logout", _UID, kind=Kind.SESSION)
 KEEP_ALIVE = _row("keep_alive", "6.2", "Keep a UID alive", "status", _UID, _PC, kind=Kind.SESSION)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from devices import options, uids
-from devices.cgi import BadValue, Command, Kind, Values, encode
+from devices.cgi import BadValue, Command, Values, encode
 from devices.errors import Busy, DeviceError, NotSupported, Queued, Refused, SessionGone, WrongAnswer
 from devices.families.base import (
     Capability,
@@ -31,10 +31,11 @@ from devices.families.base import (
     Store,
     Stream,
 )
+from devices.families.by_hand import ByHand
+from devices.families.ipro import by_hand, memory, sessions
 from devices.families.ipro import commands as cgi
-from devices.families.ipro import memory, sessions
 from devices.families.ipro.sessions import Session
-from devices.gateway import Gateway, Reply
+from devices.gateway import Gateway
 from devices.models import Camera
 from devices.options import NumberOption, WordOption
 from devices.uids import Kind as UidKind
@@ -93,18 +94,11 @@ class IproDriver(Driver):
 
         return replace(command, params=tuple(map(one, command.params)))
 
-    async def ask(self, gateway: Gateway, command: Command, values: Values | None = None, **how: Any) -> Reply:
-        """A command without the UID it needs is given one of ours for as long as it takes; not those that open or end
-        something with it, which would disturb what others see."""
-        given = values or {}
-        if not command.uid_is_login or given.get("UID") is not None:
-            return await super().ask(gateway, command, given, **how)
-        if command.kind is Kind.SESSION:
-            raise BadValue("UID", f"{command.id} needs UID, one that was got with {cgi.LOGIN.id}.")
-        kinds: dict[str, UidKind] = {cgi.DOWNLOAD.id: "download"}
-        playback = command.section.startswith("3.")
-        async with self.uid(gateway, kinds.get(command.id, "playback" if playback else "live"), command.id) as session:
-            return await session.ask(self.narrowed(command), given)
+    def fills_in(self, command: Command) -> frozenset[str]:
+        return frozenset({"UID"}) if command.uid_is_login else frozenset()
+
+    def prepared(self, gateway: Gateway, command: Command, values: Values) -> AbstractAsyncContextManager[ByHand]:
+        return by_hand.prepared(self, gateway, command, values)
 
     @asynccontextmanager
     async def uid(

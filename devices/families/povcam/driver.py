@@ -9,7 +9,7 @@ import re
 import secrets
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -35,7 +35,8 @@ from devices.families.base import (
     Stream,
     Written,
 )
-from devices.families.povcam import clock, groups
+from devices.families.by_hand import ByHand
+from devices.families.povcam import by_hand, clock, groups
 from devices.families.povcam import commands as cgi
 from devices.gateway import Gateway, Reply
 from devices.models import Camera
@@ -139,6 +140,15 @@ class PovcamDriver(Driver):
                 f"{gateway.address} refuses {command.id} ({error[0].strip()}). Its mode may not allow it now."
             )
         return reply
+
+    def fills_in(self, command: Command) -> frozenset[str]:
+        return frozenset({"UID"}) if by_hand.needs_uid(command) else frozenset()
+
+    def lasts(self, command: Command, values: Values) -> bool:
+        return super().lasts(command, values) or by_hand.lasts(command, values)
+
+    def prepared(self, gateway: Gateway, command: Command, values: Values) -> AbstractAsyncContextManager[ByHand]:
+        return by_hand.prepared(self, gateway, command, values)
 
     async def _fields(self, gateway: Gateway, command: Command) -> dict[str, Any]:
         return (await self.ask(gateway, command)).fields
