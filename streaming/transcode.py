@@ -47,12 +47,13 @@ class Form:
 
     width: int  # at most
     interval: float  # seconds between two pictures, at least
+    rate: Fraction  # pictures per second that the bits are shared out to
     kilobits: int
 
 
 FORMS = {
-    Rendition.H264: Form(width=1920, interval=0.0, kilobits=4000),
-    Rendition.LOW: Form(width=LOW_WIDTH, interval=1 / 12, kilobits=350),
+    Rendition.H264: Form(width=1920, interval=0.0, rate=Fraction(25), kilobits=4000),
+    Rendition.LOW: Form(width=LOW_WIDTH, interval=1 / 12, rate=Fraction(12), kilobits=350),
 }
 
 
@@ -146,6 +147,8 @@ class Converter:
         assert isinstance(encoder, av.VideoCodecContext)
         encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
         encoder.time_base = TICK
+        # Without a rate the encoder takes the clock's for it, and leaves each picture next to no bits.
+        encoder.framerate = self._form.rate
         encoder.thread_count = 1
         kilobits = self._form.kilobits
         encoder.options = {

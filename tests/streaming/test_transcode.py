@@ -12,9 +12,9 @@ from streaming.choice import Rendition
 from streaming.relay import Relays, Timing
 from streaming.ring import Fragment
 from streaming.sources import SourceFailed, SourceRefused
-from streaming.transcode import Load, converted
+from streaming.transcode import FORMS, Converter, Load, converted
 from streaming.viewer import Init, State, Status, Viewer
-from tests.streaming.film import RATE, Film, make_film, numbers_seen, units_of
+from tests.streaming.film import RATE, Film, make_film, mp4_of, numbers_seen, units_of
 from tests.streaming.memory import MemoryCamera
 
 PATIENT = Timing(first_picture=60, silence=60, linger=0.02, first_retry=0.001, longest_retry=0.01, tick=0.005)
@@ -69,6 +69,22 @@ async def test_every_picture_comes_out_once_and_in_order(relays: Relays, camera:
     assert init.track.kind == "h264"
     assert (init.track.width, init.track.height) == (640, 360)
     assert numbers_seen(init.segment + b"".join(each.data for each in found)) == list(range(20))
+
+
+@pytest.mark.parametrize("rendition", [Rendition.H264, Rendition.LOW])
+def test_pictures_are_as_good_after_a_while_as_in_the_beginning(film: Film, rendition: Rendition):
+    units = units_of(film)
+    converter = Converter(units[0].track, FORMS[rendition])
+    made = [
+        made
+        for number in range(20 * RATE)
+        for made in converter.convert(number / RATE, 0.0, units[number % len(units)].data)
+    ]
+    numbers = numbers_seen(mp4_of(made))  # fails when a picture shows none
+    assert len(numbers) > 5 * RATE
+    late = made[-3 * RATE :]
+    size = 8 * sum(len(each.data) for each in late) / (late[-1].time - late[0].time) * 90
+    assert 0.02 * FORMS[rendition].kilobits < size < 1.2 * FORMS[rendition].kilobits
 
 
 async def test_a_picture_keeps_its_place_in_time_and_when_it_reached_us(relays: Relays, camera: MemoryCamera):
