@@ -40,7 +40,18 @@ def test_a_device_is_added_with_the_contracts_fields(admin: Api, redis_client: r
         "last_seen": None,
         "last_error": "",
         "back_by": None,
-        "capabilities": ["clock", "live", "log", "ntp", "ptz", "recording", "restart", "settings", "storage"],
+        "capabilities": [
+            "clock",
+            "live",
+            "log",
+            "ntp",
+            "ptz",
+            "recording",
+            "restart",
+            "settings",
+            "snapshot",
+            "storage",
+        ],
         "status": {},
     }
     assert admin("GET", "sites") == (200, {"count": 1, "results": [{"id": site, "name": "Main site"}]})
@@ -147,6 +158,9 @@ def test_a_camera_tells_what_can_be_watched(admin: Api) -> None:
     Device.objects.update(status={"streams": streams}, state=State.ONLINE)
     camera = Camera.objects.create(device_id=device["id"], name="Gate")
     stream = {"id": "h264", "codec": "h264", "width": 1920, "height": 1080, "fps": 60.0, "transport": "rtp"}
+    small = {"codec": "mjpeg", "width": 640, "height": 360}
+    moving = {"id": "mjpeg", **small, "fps": 15.0, "transport": "mjpeg"}
+    stills = {"id": "stills", **small, "fps": None, "transport": "stills"}
     expected = {
         "id": camera.pk,
         "device": device["id"],
@@ -156,7 +170,7 @@ def test_a_camera_tells_what_can_be_watched(admin: Api) -> None:
         "name": "Gate",
         "state": "online",
         "simulated": False,
-        "streams": [stream],
+        "streams": [stream, moving, stills],
         "audio": False,
         "ptz": {"zoom": True, "focus": ["near", "far", "auto"], "iris": ["open", "close", "reset"]},
     }
