@@ -62,10 +62,9 @@ def test_a_packet_of_another_stream_or_a_damaged_one_among_them_changes_nothing(
     packets = list(PACKETS)
     strangers = 0
     for _ in range(10):
-        at = dice.randrange(len(packets))
-        stranger = bytearray(packets[at])
-        stranger[1] = stranger[1] & 0x80 | 55
-        packets.insert(at, bytes(stranger) if dice.random() < 0.5 else packets[at][: dice.randrange(12)])
+        packet = dice.choice(PACKETS)
+        stranger = packet[:1] + bytes((packet[1] & 0x80 | 55,)) + packet[2:]
+        packets.insert(dice.randrange(len(packets)), dice.choice((stranger, packet[: dice.randrange(12)])))
         strangers += 1
     found, figures = units(packets, [])
     assert found == one_by_one(PACKETS)[0]
