@@ -21,7 +21,7 @@ CSV = {"text/csv": {"schema": {"type": "string"}}}
 
 # --- Probe ------------------------------------------------------------------------------------------------------------
 class ProbeIn(Body):
-    scheme: str = Field("http", max_length=5)
+    scheme: str = Field("", max_length=5, description="http or https; found out if left out.")
     host: str = Field(max_length=255)
     port: Int | None = Field(None, description="80 or 443 if left out, as the scheme has it.")
     username: str = Field("", max_length=64)
@@ -37,6 +37,8 @@ class FoundCamera(Schema):
 
 class FoundOut(Schema):
     family: str
+    scheme: str
+    port: int
     model: str | None
     serial: str | None
     mac: str | None
@@ -50,13 +52,16 @@ class FoundOut(Schema):
 @endpoint(Action.CONFIGURE)
 async def probe(request: HttpRequest, body: ProbeIn) -> dict[str, Any]:
     """Which family answers there? Nothing is added. Its home page is opened first, without the log-in; where that does
-    not tell, each family's identifying request is tried in turn. `family` spares the device both.
+    not tell, each family's identifying request is tried in turn. `family` spares the device both. Without `scheme`,
+    port 443 means https; elsewhere http is tried, and https once where what answers does not understand that.
 
     409 when the log-in is refused, 422 when it is none we know, 504 when nothing answers."""
     found = await probing.probe(request, body.dict())
     identity = found.identity
     return {
         "family": found.family,
+        "scheme": found.scheme,
+        "port": found.port,
         **{name: getattr(identity, name) for name in ("model", "serial", "mac", "firmware")},
         "cameras": [{"number": number, "name": name} for number, name in sorted(identity.cameras.items())],
         "capabilities": sorted(found.capabilities),

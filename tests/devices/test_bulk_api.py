@@ -1,6 +1,11 @@
 """Many at once, tags and search, probing an address, and a removal that leaves nothing running."""
 
-from collections.abc import Callable
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +15,7 @@ from accounts.models import AuditEntry, Role
 from accounts.problems import Problem
 from devices import probing, ptz, uids
 from devices.models import Camera, Device, Event, Site, Tag
+from tests.devices.certificates import make_certificate, serving
 from tests.devices.conftest import PASSWORD, USER, Api, Scripted, Simulator, free_port, http
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -191,6 +197,98 @@ async def test_what_the_home_page_says_decides_who_is_asked_first(
     assert others[0].split()[1].decode().startswith(first)
     assert all(b"secret-of-it" not in each for each in scripted.requests)
     assert not any(b"192.0.2.66" in each for each in scripted.requests), "no redirect is followed"
+
+
+@dataclass
+class Securing:
+    port: int
+    in_plain_text: list[bytes]
+
+
+@contextlib.contextmanager
+def securing(path: Path, to: int, *, alert: bool = True, port: int = 0) -> Iterator[Securing]:
+    """Whoever begins a conversation in plain text is answered with an alert and closed, or just closed."""
+    plain: list[bytes] = []
+    context = serving(path)
+    listening = socket.create_server(("127.0.0.1", port))
+
+    def serve(client: socket.socket) -> None:
+        with client, contextlib.suppress(OSError):
+            if client.recv(1, socket.MSG_PEEK) != b"\x16":
+                plain.append(client.recv(65536))
+                if alert:
+                    client.sendall(b"\x15\x03\x01\x00\x02\x02\x46")
+                return
+            with context.wrap_socket(client, server_side=True) as secured:
+                asked = secured.recv(65536)
+                with socket.create_connection(("127.0.0.1", to), 10) as device:
+                    device.sendall(asked)
+                    while piece := device.recv(65536):
+                        secured.sendall(piece)
+                        if b"Connection: keep-alive" in piece:
+                            return
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = listening.accept()
+                client.settimeout(10)
+                threading.Thread(target=serve, args=(client,), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    yield Securing(listening.getsockname()[1], plain)
+    listening.close()
+
+
+@pytest.fixture
+def start_securing(tmp_path: Path) -> Iterator[Callable[..., Securing]]:
+    """Puts HTTPS before a simulated device; HTTP gets TLS's alert there, or a closed connection."""
+    path = make_certificate(tmp_path, "recorder")
+    with contextlib.ExitStack() as stack:
+        yield lambda port, **how: stack.enter_context(securing(path, port, **how))
+
+
+@pytest.mark.parametrize("alert", [True, False])
+@pytest.mark.parametrize("family", ["", "ipro"])
+def test_a_recorder_that_speaks_https_alone_is_found(
+    admin: Api,
+    start_simulator: Callable[..., Simulator],
+    start_securing: Callable[..., Securing],
+    alert: bool,
+    family: str,
+) -> None:
+    simulator = start_simulator(family="ipro", password="abc12345")
+    secured = start_securing(simulator.port, alert=alert)
+    body = {**probing_body(simulator, **({"family": family} if family else {})), "port": secured.port}
+    status, found = admin("POST", "devices/probe", body)
+    assert (status, found.get("family"), found.get("scheme")) == (200, "ipro", "https"), found
+    assert simulator.violations == []
+    assert secured.in_plain_text
+    assert all(b"uthorization" not in each and b"abc12345" not in each for each in secured.in_plain_text)
+    assert family or [each.split(b"\r\n")[0] for each in secured.in_plain_text] == [b"GET / HTTP/1.1"]
+    status, _ = admin("POST", "devices/probe", body | {"scheme": "http"})
+    assert status == 422, "who says http means it"
+
+
+async def test_port_443_is_https(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, Any]] = []
+
+    async def noted(by: object, given: dict[str, Any], **how: Any) -> None:
+        asked.append(given)
+
+    monkeypatch.setattr(probing, "_probe", noted)
+    await probing.probe(None, {"host": "192.0.2.1", "port": 443})
+    assert [each["scheme"] for each in asked] == ["https"]
+
+
+@pytest.mark.parametrize("family", ["povcam", "ipro", "ipcam", "hama"])
+def test_a_wrong_password_is_told_by_the_probe(
+    admin: Api, start_simulator: Callable[..., Simulator], family: str
+) -> None:
+    simulator = start_simulator(family=family, password="abc12345")
+    status, error = admin("POST", "devices/probe", probing_body(simulator, family=family, password="wrong123"))
+    assert status == 409, error
+    assert "user name and password" in error["error"]
 
 
 def test_a_probe_says_what_is_wrong(admin: Api, simulator: Simulator) -> None:
