@@ -262,7 +262,7 @@ async def hold(by: By, camera: Camera) -> None:
     if more:
         about = {"instead_of": other} if other else {}
         await audit.arecord(by, "steer camera", camera, **about)
-        await events.publish_soon("camera.steered", camera=camera.pk, by=name)
+        await events.publish_soon("camera.steered", camera=camera.pk, by=name, **about)
 
 
 async def holder(camera: Camera) -> str | None:

@@ -209,8 +209,9 @@ export function steer(panel, { arrowsWithin = null } = {}) {
   });
   const unsubscribe = [
     subscribe("camera.presets", (message) => message.camera === camera && lookAgain()),
-    subscribe("camera.steered", ({ camera: which, by }) => {
-      if (which === camera) panel.querySelector("[data-holder]").textContent = `${by} is steering`;
+    subscribe("camera.steered", ({ camera: which, by, instead_of: loser }) => {
+      if (which !== camera) return;
+      panel.querySelector("[data-holder]").textContent = loser ? `${by} took over from ${loser}` : `${by} is steering`;
     }),
   ];
   signal.addEventListener("abort", () => {
