@@ -26,6 +26,11 @@ def run(coroutine: Coroutine[Any, Any, T], seconds: float) -> T:
     return asyncio.run_coroutine_threadsafe(asyncio.wait_for(coroutine, seconds), _loop()).result()
 
 
+def start(coroutine: Coroutine[Any, Any, object]) -> None:
+    """Have a coroutine run on the process's loop; nobody waits for it."""
+    asyncio.run_coroutine_threadsafe(coroutine, _loop())
+
+
 def _loop() -> asyncio.AbstractEventLoop:
     with _lock:
         loop = _loops.get(os.getpid())

@@ -3,10 +3,13 @@
 A sorted set in Redis holds when each enabled device is due; the database says which devices there are, and the set
 follows it. Claiming is atomic, and a claim's own time stamp is its ticket: of two beats, workers or redelivered tasks
 only one holds the valid ticket, so no device is looked at twice for one turn. A claim whose worker died becomes due
-again by itself.
+again by itself. Devices are claimed a beat before they are due, and the next look counts from when this one was due, so
+that neither beats nor slow answers move the schedule; who is late by more than a whole turn misses it.
 
-What changes with every look (last seen, counters, misses) is kept in Redis, written once per shard; the row is written
-only when something else changed, and changes of state become events.
+What changes with every look (last seen, counters, misses) is kept in Redis, written once per batch; the row is written
+only when something else changed, and changes of state become events. Looks at one device may overlap, since people ask
+for them, too: one is kept only where nothing was kept since it began to be prepared; else it is compared anew with what
+is there by now, or dropped when a later look was kept. So each change is told once, and the last look counts.
 """
 
 from __future__ import annotations
@@ -17,11 +20,12 @@ import json
 import logging
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
 from asgiref.sync import sync_to_async
+from django.db import transaction
 from django.utils import timezone
 
 from devices import events, history, passwords, trust
@@ -37,10 +41,12 @@ logger = logging.getLogger(__name__)
 
 SHARD = 200
 DUE_AT_ONCE = 2000
-LOOKS_AT_ONCE = 100  # per shard; each holds a few sockets
+AHEAD_SECONDS = 1.25  # how long before it is due a device is claimed: a beat, and what one may come late
 CLAIM_SECONDS = 60  # from the beat to the worker
 LOOK_SECONDS = 25.0  # for one device, all commands together
-SHARD_SECONDS = 90.0
+HELD_SECONDS = 15.0  # how long a worker holds a claim; it renews it while it lives
+LATE_SPREAD = (0.8, 1.0)  # of its usual wait, for a device whose turn was missed: not all come together ever after
+KEEP_TRIES = 3  # to keep a look while others are kept
 FOLLOW_SECONDS = 5  # how often the set is brought in line with the database
 MISSES_UNTIL_OFFLINE = 2
 SOON_SECONDS = 2.0  # after the first miss: was it a hiccup?
@@ -54,16 +60,25 @@ _NOW = """
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
 """
-# KEYS: due. ARGV: how many, milliseconds a claim lasts. Answers id, ticket, id, ticket …
+# A ticket is the score that its claim gave the device, a slash, and when the device was due.
+_TICKET = """
+local function is_valid(id, ticket)
+  local score = redis.call('ZSCORE', KEYS[1], id)
+  return score and string.format('%.0f', score) == string.match(ticket, '^%d+')
+end
+local function due_of(ticket) return string.match(ticket, '%d+$') end
+"""
+# KEYS: due. ARGV: how many, milliseconds a claim lasts, milliseconds ahead. Answers id, ticket, id, ticket …
 _CLAIM = (
     _NOW
     + """
-local ticket = string.format('%.0f', now + ARGV[2])
+local stamp = string.format('%.0f', now + ARGV[2])
 local claimed = {}
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[1])) do
-  redis.call('ZADD', KEYS[1], ticket, id)
-  table.insert(claimed, id)
-  table.insert(claimed, ticket)
+local found = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now + ARGV[3], 'WITHSCORES', 'LIMIT', 0, ARGV[1])
+for i = 1, #found, 2 do
+  redis.call('ZADD', KEYS[1], stamp, found[i])
+  table.insert(claimed, found[i])
+  table.insert(claimed, stamp .. '/' .. string.format('%.0f', found[i + 1]))
 end
 return claimed
 """
@@ -71,35 +86,54 @@ return claimed
 # KEYS: due. ARGV: milliseconds, id, ticket, id, ticket … Gives each valid ticket a new time; answers id, new ticket, …
 _RENEW = (
     _NOW
+    + _TICKET
     + """
 local kept = {}
 for i = 2, #ARGV, 2 do
-  local score = redis.call('ZSCORE', KEYS[1], ARGV[i])
-  if score and string.format('%.0f', score) == ARGV[i + 1] then
-    local ticket = string.format('%.0f', now + ARGV[1] + 1)
-    redis.call('ZADD', KEYS[1], ticket, ARGV[i])
+  if is_valid(ARGV[i], ARGV[i + 1]) then
+    local stamp = string.format('%.0f', now + ARGV[1])
+    redis.call('ZADD', KEYS[1], stamp, ARGV[i])
     table.insert(kept, ARGV[i])
-    table.insert(kept, ticket)
+    table.insert(kept, stamp .. '/' .. due_of(ARGV[i + 1]))
   end
 end
 return kept
 """
 )
-# KEYS: due. ARGV: id, ticket, milliseconds from now, … A device made due meanwhile by others stays so.
+# KEYS: due. ARGV: id, ticket, milliseconds from when it was due, milliseconds from now if that is over, …
+# A device made due meanwhile by others stays so.
 _NEXT = (
     _NOW
+    + _TICKET
     + """
-for i = 1, #ARGV, 3 do
-  local score = redis.call('ZSCORE', KEYS[1], ARGV[i])
-  if score and string.format('%.0f', score) == ARGV[i + 1] then
-    redis.call('ZADD', KEYS[1], now + ARGV[i + 2], ARGV[i])
+for i = 1, #ARGV, 4 do
+  if is_valid(ARGV[i], ARGV[i + 1]) then
+    local at = due_of(ARGV[i + 1]) + ARGV[i + 2]
+    if at <= now then at = now + ARGV[i + 3] end
+    redis.call('ZADD', KEYS[1], at, ARGV[i])
   end
 end
 return 1
 """
 )
+# KEYS: memories. ARGV: JSON of seconds they are kept, before: when the looks were that they replace, now: the new ones.
+# Answers the numbers of those that replace another one by now, which were not written.
+_REMEMBER = """
+local given = cjson.decode(ARGV[1])
+local beaten = {}
+for i, name in ipairs(KEYS) do
+  local text = redis.call('GET', name)
+  local looked = text and cjson.decode(text).looked or 0
+  if looked == given.before[i] then
+    redis.call('SET', name, given.now[i], 'EX', given.seconds)
+  else
+    table.insert(beaten, i)
+  end
+end
+return beaten
+"""
 
-Ticket = tuple[int, str]  # device id, time stamp
+Ticket = tuple[int, str]  # device id, and what proves the claim
 
 
 # --- Whose turn it is -------------------------------------------------------------------------------------------------
@@ -127,22 +161,31 @@ def time_to_follow() -> bool:
 
 def claim_due() -> list[Ticket]:
     with coordinated_sync(_WATCH) as redis:
-        return _tickets(redis.eval(_CLAIM, 1, _DUE, str(DUE_AT_ONCE), str(CLAIM_SECONDS * 1000)))
+        milliseconds = (str(CLAIM_SECONDS * 1000), str(int(AHEAD_SECONDS * 1000)))
+        return _tickets(redis.eval(_CLAIM, 1, _DUE, str(DUE_AT_ONCE), *milliseconds))
 
 
 def begin(tickets: Sequence[Ticket]) -> list[Ticket]:
-    """The tickets that are still valid, renewed for the time a shard may take."""
+    """The tickets that are still valid, renewed for HELD_SECONDS."""
     with coordinated_sync(_WATCH) as redis:
         arguments = [text for device, ticket in tickets for text in (str(device), ticket)]
-        return _tickets(redis.eval(_RENEW, 1, _DUE, str(int(SHARD_SECONDS * 1000)), *arguments))
+        return _tickets(redis.eval(_RENEW, 1, _DUE, str(int(HELD_SECONDS * 1000)), *arguments))
+
+
+def seconds_until_due(ticket: Ticket) -> float:
+    """As it was when `begin` renewed the ticket, by the clock of Redis."""
+    stamp, _, due = ticket[1].partition("/")
+    return max(0.0, (int(due) - int(stamp)) / 1000 + HELD_SECONDS)
 
 
 def come_again(next_looks: Sequence[tuple[Ticket, float]]) -> None:
-    with coordinated_sync(_WATCH) as redis:
-        arguments = [
-            text for (device, ticket), seconds in next_looks for text in (str(device), ticket, str(int(seconds * 1000)))
-        ]
-        if arguments:
+    """When each is due again, counted from when it was due, in seconds."""
+    arguments: list[str] = []
+    for (device, ticket), seconds in next_looks:
+        when_late = seconds * random.uniform(*LATE_SPREAD)  # noqa: S311  spread, not secret
+        arguments += [str(device), ticket, str(int(seconds * 1000)), str(int(when_late * 1000))]
+    if arguments:
+        with coordinated_sync(_WATCH) as redis:
             redis.eval(_NEXT, 1, _DUE, *arguments)
 
 
@@ -171,6 +214,7 @@ def _tickets(flat: Any) -> list[Ticket]:
 class Memory:
     """What is remembered of a device from look to look, in Redis."""
 
+    looked: float = 0.0  # Unix time at which the look began that was kept last
     misses: int = 0
     last_seen: str = ""  # ISO 8601, UTC
     identified: float = 0.0  # Unix time
@@ -216,16 +260,6 @@ async def look(device: Device, memory: Memory, *, identify: bool = False) -> Out
         logger.exception("a look at a device failed", extra={"device": device.pk})
         outcome.error = WrongAnswer(f"{device.name} answered something we cannot read. The log tells more.")
     return outcome
-
-
-async def look_at_all(devices: Sequence[Device], memories: Mapping[int, Memory]) -> list[Outcome]:
-    gate = asyncio.Semaphore(LOOKS_AT_ONCE)
-
-    async def one(device: Device) -> Outcome:
-        async with gate:
-            return await look(device, memories.get(device.pk) or Memory())
-
-    return list(await asyncio.gather(*map(one, devices)))
 
 
 def remembered(ids: Sequence[int]) -> dict[int, Memory]:
@@ -309,44 +343,88 @@ def seconds_until_next(device: Device, state: State, misses: int) -> float:
 
 
 def store(outcomes: Sequence[Outcome], memories: Mapping[int, Memory]) -> dict[int, float]:
-    """Keep what the looks found; answers after how many seconds each device is due again."""
+    """Keep what the looks found, each at another device; answers after how many seconds each device is due again."""
     after: dict[int, float] = {}
-    kept: dict[int, Memory] = {}
-    samples: list[Sample] = []
-    for outcome in outcomes:
-        device = outcome.device
-        memory = memories.get(device.pk) or Memory()
-        state, memory.misses = state_after(device.state, memory.misses, outcome)
-        if outcome.error is None:
-            memory.last_seen = outcome.at.isoformat()
-            memory.fleeting = _fleeting(outcome.health)
-            if outcome.identity is not None:
-                memory.identified = outcome.at.timestamp()
-        kept[device.pk] = memory
-        after[device.pk] = seconds_until_next(device, state, memory.misses)
-        changed = _store_row(outcome, state, memory)
-        if changed is not None and history.is_due(
-            outcome.at, memory.sampled, state_changed="state" in changed, facts_changed="status" in changed
-        ):
-            memory.sampled = outcome.at.timestamp()
-            facts = dict(outcome.health.facts) if outcome.health is not None else {}
-            samples.append(Sample(device_id=device.pk, at=outcome.at, state=state, facts=facts))
-    history.keep_samples(samples)
-    try:
-        with coordinated_sync(_WATCH) as redis:
-            pipe = redis.pipeline(transaction=False)
-            for device_id, memory in kept.items():
-                pipe.set(_memory_key(device_id), json.dumps(vars(memory)), ex=MEMORY_SECONDS)
-            pipe.execute()
-    except NoCoordination:
-        logger.warning("looks at devices are not remembered, since Redis is away")
+    beaten = _store(outcomes, memories, after)
+    for _ in range(KEEP_TRIES - 1):
+        if not beaten:
+            break
+        memories = remembered([outcome.device.pk for outcome in beaten])
+        rows = Device.objects.in_bulk([outcome.device.pk for outcome in beaten])
+        later = [
+            replace(outcome, device=rows[outcome.device.pk])
+            for outcome in beaten
+            if outcome.device.pk in rows and memories.get(outcome.device.pk, Memory()).looked < outcome.at.timestamp()
+        ]
+        beaten = _store(later, memories, after)
     return after
 
 
-def _store_row(outcome: Outcome, state: State, memory: Memory) -> set[str] | None:
-    """Write what changed; answers the changed columns, or None when the row is no longer what was looked at."""
+@dataclass
+class _Finding:
+    """What a look means, compared with what was known when it was prepared."""
+
+    outcome: Outcome
+    state: State
+    before: Memory
+    memory: Memory
+    changed: dict[str, Any]  # columns of the row
+    sample: Sample | None
+
+
+def _store(outcomes: Sequence[Outcome], memories: Mapping[int, Memory], after: dict[int, float]) -> list[Outcome]:
+    """Answers those that were not kept, because another look at the device was kept meanwhile."""
+    findings = [_finding(outcome, memories.get(outcome.device.pk) or Memory()) for outcome in outcomes]
+    for each in findings:
+        device = each.outcome.device
+        after[device.pk] = seconds_until_next(device, each.state, each.memory.misses)
+    beaten = _remember(findings)
+    kept = [each for number, each in enumerate(findings) if number not in beaten and _store_row(each)]
+    history.keep_samples([each.sample for each in kept if each.sample is not None])
+    return [findings[number].outcome for number in sorted(beaten)]
+
+
+def _finding(outcome: Outcome, before: Memory) -> _Finding:
+    device, health = outcome.device, outcome.health
+    memory = replace(before, looked=outcome.at.timestamp())
+    state, memory.misses = state_after(device.state, before.misses, outcome)
+    if outcome.error is None:
+        memory.last_seen = outcome.at.isoformat()
+        memory.fleeting = _fleeting(health)
+        if outcome.identity is not None:
+            memory.identified = outcome.at.timestamp()
+    changed = _changes(outcome, state)
+    sample = None
+    if history.is_due(outcome.at, before.sampled, state_changed="state" in changed, facts_changed="status" in changed):
+        memory.sampled = outcome.at.timestamp()
+        sample = Sample(
+            device_id=device.pk, at=outcome.at, state=state, facts=dict(health.facts) if health is not None else {}
+        )
+    return _Finding(outcome, state, before, memory, changed, sample)
+
+
+def _remember(findings: Sequence[_Finding]) -> set[int]:
+    """Answers the numbers of those that were beaten; none when Redis is away, and nothing is remembered."""
+    if not findings:
+        return set()
+    names = [_memory_key(each.outcome.device.pk) for each in findings]
+    given = {
+        "seconds": MEMORY_SECONDS,
+        "before": [each.before.looked for each in findings],
+        "now": [json.dumps(vars(each.memory)) for each in findings],
+    }
+    try:
+        with coordinated_sync(_WATCH) as redis:
+            beaten = cast(list[int], redis.eval(_REMEMBER, len(names), *names, json.dumps(given)))
+    except NoCoordination:
+        logger.warning("looks at devices are not remembered, since Redis is away")
+        return set()
+    return {number - 1 for number in beaten}
+
+
+def _changes(outcome: Outcome, state: State) -> dict[str, Any]:
+    """The columns of the row that are to be another from now on."""
     device = outcome.device
-    before = device.status
     facts: dict[str, Any] = {"state": state, "last_error": str(outcome.error or "")}
     status = dict(device.status)
     if outcome.identity is not None:
@@ -362,25 +440,37 @@ def _store_row(outcome: Outcome, state: State, memory: Memory) -> set[str] | Non
         stable = {name: value for name, value in outcome.health.facts.items() if name not in outcome.health.fleeting}
         status |= {"now": stable, "problems": outcome.health.problems}
     facts["status"] = status
-    changed = {name: value for name, value in facts.items() if getattr(device, name) != value}
-    if changed:
-        if memory.last_seen:
-            changed["last_seen"] = datetime.fromisoformat(memory.last_seen)
-        # The address too: what was found at an old one says nothing about the new one.
-        rows = Device.objects.filter(pk=device.pk, host=device.host, port=device.port, enabled=True)
-        if not rows.update(**changed):
-            return None
-        for name, value in changed.items():
-            setattr(device, name, value)
-    new_cameras = _store_cameras(device, outcome.identity)
+    return {name: value for name, value in facts.items() if getattr(device, name) != value}
+
+
+def _store_row(finding: _Finding) -> bool:
+    """Write what changed and tell of it. False when the row is no longer what was looked at."""
+    device, changed, before = finding.outcome.device, finding.changed, finding.outcome.device.status
+    if changed and not _write(device, changed, finding.memory):
+        return False
+    new_cameras = _store_cameras(device, finding.outcome.identity)
     if "state" in changed:
-        logger.info("%s is now %s", device.name, state.value, extra={"device": device.pk})
-        history.state_changed(device, state, device.last_error)
+        logger.info("%s is now %s", device.name, finding.state.value, extra={"device": device.pk})
+        history.state_changed(device, finding.state, device.last_error)
     if "status" in changed:
         history.facts_changed(device, before, device.status)
-    if new_cameras or (changed.keys() - {"state", "last_seen", "last_error"}):
+    if new_cameras or (changed.keys() - {"state", "last_error"}):
         events.publish("device.changed", device=device.pk)
-    return set(changed)
+    return True
+
+
+def _write(device: Device, changed: Mapping[str, Any], memory: Memory) -> bool:
+    seen = {name: getattr(device, name) for name in ("state", *changed)}
+    with transaction.atomic():
+        # The address too: what was found at an old one says nothing about the new one.
+        rows = Device.objects.filter(pk=device.pk, host=device.host, port=device.port, enabled=True)
+        if rows.select_for_update().values(*seen).first() != seen:
+            return False
+        seen_at = {"last_seen": datetime.fromisoformat(memory.last_seen)} if memory.last_seen else {}
+        rows.update(**changed, **seen_at)
+    for name, value in {**changed, **seen_at}.items():
+        setattr(device, name, value)
+    return True
 
 
 def _store_cameras(device: Device, identity: Identity | None) -> bool:

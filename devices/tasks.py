@@ -10,13 +10,13 @@ from collections.abc import Sequence
 
 from celery import shared_task
 
-from devices import history, keeping, loop, pictures, polling, ptz, returning, snapshots, uids
+from devices import history, keeping, looking, loop, pictures, polling, ptz, returning, snapshots, uids
 from devices.models import Camera, Device, Snapshot
 
 
 @shared_task(name="devices.tasks.poll_due", time_limit=30)
 def poll_due() -> None:
-    """Hand out the devices that are due, in shards. Run by beat, each second."""
+    """Hand out the devices that are due before the next beat, in shards. Run by beat, each second."""
     if polling.time_to_follow():
         polling.follow_database(Device.objects.filter(enabled=True).values_list("pk", flat=True))
     due = polling.claim_due()
@@ -27,13 +27,8 @@ def poll_due() -> None:
 
 @shared_task(name="devices.tasks.poll_shard", time_limit=120)
 def poll_shard(tickets: Sequence[tuple[int, str]]) -> None:
-    """Look at some devices, all at once."""
-    valid = dict(polling.begin([(int(device), str(ticket)) for device, ticket in tickets]))
-    devices = list(Device.objects.filter(pk__in=valid, enabled=True))
-    memories = polling.remembered([device.pk for device in devices])
-    outcomes = loop.run(polling.look_at_all(devices, memories), polling.SHARD_SECONDS)
-    after = polling.store(outcomes, memories)
-    polling.come_again([((device, valid[device]), seconds) for device, seconds in after.items()])
+    """Begin to look at some devices, each when it is due. Nobody waits here for their answers."""
+    looking.begin([(int(device), str(ticket)) for device, ticket in tickets])
 
 
 @shared_task(name="devices.tasks.keep_uids_alive", time_limit=60)

@@ -1,5 +1,6 @@
 """The demo fleet: made on a first start, spoken to as real devices, gone with one click."""
 
+import asyncio
 import json
 import socket
 import stat
@@ -198,7 +199,11 @@ def test_the_simulated_devices_answer_as_rows_say(simulators: Callable[[], None]
     for device in devices:
         answer = client.get(f"/api/v1/devices/{device.pk}")
         assert answer.status_code == 200
-    outcomes = loop.run(polling.look_at_all(devices, {}), 60)
+
+    async def looks() -> list[polling.Outcome]:
+        return await asyncio.gather(*(polling.look(device, polling.Memory()) for device in devices))
+
+    outcomes = loop.run(looks(), 60)
     assert [outcome.error for outcome in outcomes] == [None] * len(devices)
     assert [outcome.health.problems for outcome in outcomes if outcome.health] == [[]] * len(devices)
     for device in devices:

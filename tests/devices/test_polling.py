@@ -1,19 +1,24 @@
 """Watching the fleet: nobody twice, nobody forgotten, and states a guard can trust."""
 
 import asyncio
+import contextlib
 import multiprocessing
 import threading
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import redis
+from asgiref.sync import sync_to_async
 
 from accounts.secrets import Secret
-from devices import loop, polling, tasks
+from devices import looking, loop, polling, tasks
 from devices.errors import Busy, DeviceError, NoAnswer, NoCoordination, Refused, Unauthorised, WrongAnswer
 from devices.families.base import Health, Identity
-from devices.models import Camera, Device, Site, State
+from devices.gateway import Gateway
+from devices.models import Camera, Device, Event, Site, State
 from devices.polling import Memory, Outcome
 from tests.devices.conftest import Simulator, unsaved_device
 
@@ -212,6 +217,30 @@ def test_without_redis_a_look_is_kept_in_the_row(gate: Device, redis_away: None)
 
 
 # --- All of it --------------------------------------------------------------------------------------------------------
+def until(holds: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
+def due_at(redis_client: redis.Redis, device_id: int) -> float:
+    """In milliseconds, as the clock of Redis."""
+    score = redis_client.zscore(DUE, str(device_id))
+    assert score is not None
+    return score
+
+
+def clock() -> int:
+    return int(time.time() * 1000)  # Redis runs here
+
+
+def due(redis_client: redis.Redis, device: Device) -> float:
+    """In milliseconds, from now."""
+    return due_at(redis_client, device.pk) - clock()
+
+
+@pytest.mark.django_db(transaction=True)
 def test_one_beat_looks_at_every_due_device(
     saved_device: Device, simulator: Simulator, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -225,6 +254,7 @@ def test_one_beat_looks_at_every_due_device(
     (shard,) = handed_out[-1]
     assert sorted(device for device, _ in shard) == [saved_device.pk, away.pk]
     tasks.poll_shard(shard)
+    until(lambda: all(due(redis_client, each) < 11_000 for each in (saved_device, away)), "a look was not kept")
     saved_device.refresh_from_db()
     away.refresh_from_db()
     assert saved_device.state == "online"
@@ -232,8 +262,165 @@ def test_one_beat_looks_at_every_due_device(
     asked = len(simulator.targets)
     tasks.poll_shard(shard)
     assert len(simulator.targets) == asked, "the same shard again does nothing"
-    now = redis_client.time()[0] * 1000
-    assert redis_client.zscore(DUE, away.pk) - now < 4_000 < redis_client.zscore(DUE, saved_device.pk) - now
+    assert due(redis_client, away) < 4_000 < due(redis_client, saved_device)
+    assert simulator.violations == []
+
+
+class Slow:
+    """A driver of devices that answer when the test says so."""
+
+    def __init__(self) -> None:
+        self.may_answer = threading.Event()
+        self.began: list[tuple[str, float]] = []
+
+    def __call__(self, device: Device) -> "Slow":
+        self.device = device
+        return self
+
+    async def identify(self, gateway: Gateway) -> Identity:
+        self.began.append((gateway.device.name, time.time()))
+        if gateway.device.name == "Hangs":
+            await asyncio.to_thread(self.may_answer.wait, 60)
+        return Identity(model="X", mac="00:80:45:00:00:01")
+
+    async def health(self, gateway: Gateway) -> Health:
+        return Health()
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[Slow]:
+    driver = Slow()
+    monkeypatch.setattr(polling, "driver_for", driver)
+    yield driver
+    driver.may_answer.set()
+
+
+def save(name: str, number: int, **fields: Any) -> Device:
+    site, _ = Site.objects.get_or_create(name="Yard")
+    return Device.objects.create(name=name, family="hama", host=f"192.0.2.{number}", site=site, **fields)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_that_hangs_delays_nobody_else(slow: Slow, redis_client: redis.Redis) -> None:
+    hangs, well = save("Hangs", 1), save("Well", 2)
+    polling.follow_database([hangs.pk, well.pk])
+    all_due(redis_client)
+    tasks.poll_shard(polling.claim_due())  # and it ends at once
+    until(lambda: Device.objects.get(pk=well.pk).state == "online", "it waits for the one that hangs")
+    until(lambda: due(redis_client, well) < 11_000, "it has to wait for its next turn")
+    assert due(redis_client, well) > 5_000
+    assert Device.objects.get(pk=hangs.pk).state == "unknown"
+    slow.may_answer.set()
+    until(lambda: Device.objects.get(pk=hangs.pk).state == "online", "it was forgotten")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_look_that_lasts_keeps_its_claim_and_one_whose_process_died_does_not(
+    slow: Slow, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looking, "RENEW_SECONDS", 0.1)
+    monkeypatch.setattr(looking, "_processes", {})
+    hangs = save("Hangs", 1)
+    polling.follow_database([hangs.pk])
+    all_due(redis_client)
+    tasks.poll_shard(polling.claim_due())
+    first = due_at(redis_client, hangs.pk)
+    until(lambda: due_at(redis_client, hangs.pk) > first, "the claim is not renewed")
+    assert polling.claim_due() == []
+    assert due(redis_client, hangs) <= polling.HELD_SECONDS * 1000, "which is when it is due again if we die now"
+    slow.may_answer.set()
+    until(lambda: due(redis_client, hangs) < 11_000, "it was not given a next turn")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_look_begins_when_it_is_due_and_the_next_counts_from_then(slow: Slow, redis_client: redis.Redis) -> None:
+    device = save("Well", 1)
+    at = clock() + 800
+    redis_client.zadd(DUE, {str(device.pk): at})
+    tasks.poll_shard(polling.claim_due())
+    until(lambda: due_at(redis_client, device.pk) == at + 10_000, "the next look counts from something else")
+    assert [began >= at / 1000 for _, began in slow.began] == [True]
+
+
+def test_a_missed_turn_is_not_made_up_for(redis_client: redis.Redis) -> None:
+    now = clock()
+    redis_client.zadd(DUE, {str(number): now - late * 1000 for number, late in enumerate((0, 1, 5, 3600))})
+    polling.come_again([(ticket, 2.0) for ticket in polling.begin(polling.claim_due())])
+    after = [due_at(redis_client, number) - now for number in range(4)]
+    assert after[:2] == [2000, 1000]
+    assert all(each >= 1600 for each in after[2:]), "nothing is due at once"
+
+
+# --- Looks that overlap -----------------------------------------------------------------------------------------------
+def looked(device: Device, at: float, **found: Any) -> Outcome:
+    found = found or {"health": ILL}
+    return Outcome(device, datetime.fromtimestamp(NOW.timestamp() + at, UTC), **found)
+
+
+def rows_of(gate: Device, count: int) -> list[Device]:
+    return [Device.objects.get(pk=gate.pk) for _ in range(count)]
+
+
+def test_of_looks_that_overlap_one_tells_what_changed(gate: Device, redis_client: redis.Redis) -> None:
+    kept(well(gate), redis_client)
+    memories = [polling.remembered([gate.pk]) for _ in range(5)]
+    Event.objects.all().delete()
+    for number, row in enumerate(rows_of(gate, 5)):
+        polling.store([looked(row, number + 1.0)], memories[number])
+    assert Device.objects.get().state == "degraded"
+    assert sorted(Event.objects.values_list("type", flat=True)) == ["device.problem", "device.state"]
+    assert polling.remembered([gate.pk])[gate.pk].looked == NOW.timestamp() + 5
+
+
+def test_an_older_slower_look_changes_nothing(gate: Device, redis_client: redis.Redis) -> None:
+    kept(well(gate), redis_client)
+    memories = polling.remembered([gate.pk])
+    older, newer = rows_of(gate, 2)
+    polling.store([looked(newer, 2)], dict(memories))
+    Event.objects.all().delete()
+    polling.store([looked(older, 1, health=WELL)], dict(memories))
+    assert Device.objects.get().state == "degraded"
+    assert not Event.objects.exists()
+    assert polling.remembered([gate.pk])[gate.pk].looked == NOW.timestamp() + 2
+
+
+def test_a_newer_look_that_found_no_change_undoes_what_an_older_one_kept_meanwhile(
+    gate: Device, redis_client: redis.Redis
+) -> None:
+    kept(well(gate), redis_client)
+    memories = polling.remembered([gate.pk])
+    older, newer = rows_of(gate, 2)
+    polling.store([looked(older, 1)], dict(memories))
+    polling.store([looked(newer, 2, health=WELL)], dict(memories))
+    assert Device.objects.get().state == "online"
+
+
+def test_what_was_found_otherwise_meanwhile_stays(gate: Device, redis_client: redis.Redis) -> None:
+    """As when somebody was about to change the device and met another one."""
+    kept(well(gate), redis_client)
+    (row,) = rows_of(gate, 1)
+    Device.objects.update(state=State.REPLACED)
+    polling.store([looked(row, 1)], polling.remembered([gate.pk]))
+    assert Device.objects.get().state == "replaced"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_people_who_ask_at_once_are_told_of_a_change_once(
+    saved_device: Device, simulator: Simulator, redis_client: redis.Redis
+) -> None:
+    async def look_now(row: Device) -> None:
+        with contextlib.suppress(DeviceError):
+            await polling.look_now(row)
+
+    async def all_at_once() -> None:
+        rows = await sync_to_async(rows_of)(saved_device, 5)
+        await asyncio.gather(*map(look_now, rows))
+
+    loop.run(all_at_once(), 60)
+    simulator.side_door("fault", {"kind": "status", "status": 500, "path": "/cgi-bin/get_state", "times": 0})
+    loop.run(all_at_once(), 60)
+    states = [event.detail["state"] for event in Event.objects.filter(type="device.state").order_by("pk")]
+    assert states == ["online", "degraded"]
     assert simulator.violations == []
 
 
