@@ -2,7 +2,10 @@
 
 Before a command a process *enters*: one process at a time, no sooner than the device's rest after the last command of
 the same lane, and not at all while a breaker is open. After it, it *leaves*, saying how the log-in went and what was
-said. The Digest challenge travels along, so that all processes use one nonce and 401 answers stay rare.
+said. The Digest challenge travels along, so that all processes use one nonce and 401 answers stay rare. How often a
+nonce was used must never be told wrongly, or a device takes the next use for an attack. So who is in has the challenge
+to itself until it gives it back; one that was not given back, since its process died, is not used again, nor one that a
+Redis has from a memory that it saved before it was killed.
 
 Devices lock out who is refused too often, so there are two breakers. Two refused log-ins with the same user name and
 password pause these for a minute. And since a password may be corrected and be wrong again, an address is left alone
@@ -55,31 +58,35 @@ local now = tonumber(clock[1]) * 1000 + tonumber(clock[2]) / 1000
 # KEYS: turn, pause, challenge, refused at this address, lanes…
 # ARGV: JSON of token, turn_ms: how long the turn may last, challenge_ms: how long the challenge is kept, refusal_ms:
 # how long a refusal counts, allowed and allowed_known: refusals at this address without and with a challenge.
-# Answers {"in", challenge, count} | {"wait", milliseconds (0: somebody is in), 0} | {"paused", milliseconds, 0}.
+# Answers {"in", challenge, count, Redis's run} | {"wait", milliseconds (0: somebody is in)} | {"paused", milliseconds}.
 _ENTER = (
     _CLOCK
     + """
 local given = cjson.decode(ARGV[1])
 local paused = redis.call('PTTL', KEYS[2])
-if paused > 0 then return {'paused', paused, 0} end
+if paused > 0 then return {'paused', paused} end
 local challenge = redis.call('HGET', KEYS[3], 'challenge')
 redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now - given.refusal_ms)
 local over = redis.call('ZCARD', KEYS[4]) - (challenge and given.allowed_known or given.allowed)
 if over >= 0 then
   local last = tonumber(redis.call('ZRANGE', KEYS[4], over, over, 'WITHSCORES')[2])
-  return {'paused', math.ceil(last + given.refusal_ms - now), 0}
+  return {'paused', math.ceil(last + given.refusal_ms - now)}
 end
-if redis.call('EXISTS', KEYS[1]) == 1 then return {'wait', 0, 0} end
+if redis.call('EXISTS', KEYS[1]) == 1 then return {'wait', 0} end
 local wait = 0
 for i = 5, #KEYS do
   local free = tonumber(redis.call('GET', KEYS[i]) or '0')
   if free - now > wait then wait = free - now end
 end
-if wait > 0 then return {'wait', math.ceil(wait), 0} end
+if wait > 0 then return {'wait', math.ceil(wait)} end
 redis.call('SET', KEYS[1], given.token, 'PX', given.turn_ms)
-if not challenge then return {'in', '', 0} end
+if not challenge then return {'in', '', 0, ''} end
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') or ''
+local kept = redis.call('HMGET', KEYS[3], 'count', 'run', 'out')
+if kept[2] ~= run or kept[3] then return {'in', '', 0, run} end
+redis.call('HSET', KEYS[3], 'out', '1')
 redis.call('PEXPIRE', KEYS[3], given.challenge_ms)
-return {'in', challenge, tonumber(redis.call('HGET', KEYS[3], 'count') or '0')}
+return {'in', challenge, tonumber(kept[1] or '0'), run}
 """
 )
 # KEYS: turn. ARGV: token, milliseconds.
@@ -89,8 +96,9 @@ return 1
 """
 # KEYS: turn, pause, challenge, refused at this address, refusals of this log-in, ring of exchanges, lanes…
 # ARGV: JSON of token, refused: refusals now, accepted: whether the log-in was, challenge to keep ("" forgets it), its
-# count, challenge_ms: how long it is kept, allowed: refusals, pause_s, refusal_s: how long one counts, ring: its
-# length, ring_s: how long it is kept, gaps: milliseconds of each lane; then exchanges…
+# count, run: of the Redis that was entered ("": not known), challenge_ms: how long it is kept, allowed: refusals,
+# pause_s, refusal_s: how long one counts, ring: its length, ring_s: how long it is kept, gaps: milliseconds of each
+# lane; then exchanges…
 _LEAVE = (
     _CLOCK
     + """
@@ -103,7 +111,9 @@ end
 if given.challenge == '' then
   redis.call('DEL', KEYS[3])
 else
-  redis.call('HSET', KEYS[3], 'challenge', given.challenge, 'count', given.count)
+  local run = given.run ~= '' and given.run or string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') or ''
+  redis.call('HSET', KEYS[3], 'challenge', given.challenge, 'count', given.count, 'run', run)
+  redis.call('HDEL', KEYS[3], 'out')
   redis.call('PEXPIRE', KEYS[3], given.challenge_ms)
 end
 if given.accepted then redis.call('DEL', KEYS[5]) end
@@ -137,6 +147,7 @@ class Login:
     count: int = 0  # how often the challenge's nonce was used
     refused: int = 0  # log-ins refused in this turn
     accepted: bool = False
+    run: str = ""  # of the Redis that was entered
     said: list[str] = field(default_factory=list)  # exchanges, as they are kept
 
 
@@ -163,13 +174,13 @@ class Turn:
                 while True:
                     looking = self._looking()
                     try:
-                        state, about, count = await asyncio.shield(looking)
+                        state, about, *more = await asyncio.shield(looking)
                     except asyncio.CancelledError:
                         # The turn may be ours by now; nobody would give it back.
                         looking.add_done_callback(self._abandon)
                         raise
                     if state == "in":
-                        return Login(_load(about), int(count))
+                        return _login(about, *more)
                     if state == "paused":
                         raise paused(int(about) / 1000)
                     wait = int(about) or random.uniform(0.5, 1.5) * LOOK_MILLISECONDS  # noqa: S311  spread, not secret
@@ -199,9 +210,9 @@ class Turn:
     def _abandon(self, looking: asyncio.Future[Any]) -> None:
         if looking.cancelled() or looking.exception() is not None:
             return
-        state, about, count = looking.result()
+        state, about, *more = looking.result()
         if state == "in":
-            self.leaving(Login(_load(about), int(count)))
+            self.leaving(_login(about, *more))
 
     async def leave(self, login: Login) -> None:
         await self.leaving(login)
@@ -215,6 +226,7 @@ class Turn:
             "accepted": login.accepted,
             "challenge": json.dumps(vars(login.challenge)) if login.challenge else "",
             "count": login.count,
+            "run": login.run,
             "challenge_ms": CHALLENGE_SECONDS * 1000,
             "allowed": REFUSALS_ALLOWED,
             "pause_s": PAUSE_SECONDS,
@@ -273,5 +285,5 @@ def paused(seconds: float) -> Unauthorised:
     )
 
 
-def _load(text: str) -> Challenge | None:
-    return Challenge(**json.loads(text)) if text else None
+def _login(challenge: str, count: int, run: str) -> Login:
+    return Login(Challenge(**json.loads(challenge)) if challenge else None, int(count), run=run)
