@@ -42,13 +42,14 @@ def prepare() -> None:
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
             call_command("migrate", interactive=False, verbosity=0)
         first_start = not User.objects.exists()
-        if first_start:
-            with transaction.atomic():  # no administrator without the password having been kept, whatever happens
-                make_first_administrator()
+        # Before the administrator, who ends the first start: whatever fails here is tried again by the next one.
         if environment.flag("DEMO", True) and first_start and not Device.objects.exists():
             demo.create_demo_fleet()
         elif Device.objects.filter(simulated=True).exists():
             demo.refresh_demo_ports()
+        if first_start:
+            with transaction.atomic():  # no administrator without the password having been kept, whatever happens
+                make_first_administrator()
 
 
 def make_first_administrator() -> None:
