@@ -26,6 +26,7 @@ import random
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from devices.coordination import key, run_script
@@ -279,9 +280,11 @@ def _note_failure(leaving: asyncio.Future[Any]) -> None:
 
 
 def paused(seconds: float) -> Unauthorised:
+    # A moment and not a number of seconds: the sentence is kept, and read later.
+    until = datetime.now(UTC) + timedelta(seconds=seconds)
     return Unauthorised(
-        "The device refused our user name and password. So that it does not lock us out, nothing is sent for another "
-        f"{seconds:.0f} s. Correct the user name and password of this device."
+        "The device refused our user name and password. So that it does not lock us out, nothing is sent until "
+        f"{until:%H:%M:%S} UTC. Correct the user name and password of this device."
     )
 
 

@@ -27,7 +27,7 @@ def text(response: object) -> str:
     return response.content.decode()  # type: ignore[attr-defined, no-any-return]
 
 
-# --- Cameras -------------------------------------------------------------------------------------------------------------
+# --- Cameras ----------------------------------------------------------------------------------------------------------
 def test_the_page_of_cameras_shows_those_one_may_watch_and_no_others(
     client: Client, person: Callable[..., User], fleet: dict[str, Camera]
 ) -> None:

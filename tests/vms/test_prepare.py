@@ -15,9 +15,10 @@ def test_a_first_start_that_failed_at_the_demo_fleet_is_made_up_for_by_the_next(
 ) -> None:
     monkeypatch.setenv("DEMO", "1")
     monkeypatch.setenv("VMS_ADMIN_PASSWORD", "a good long password")
-    with monkeypatch.context() as patch, pytest.raises(RuntimeError):
+    with monkeypatch.context() as patch:
         patch.setattr(demo, "write_file", _fail)
-        prepare()
+        with pytest.raises(RuntimeError):
+            prepare()
     assert not User.objects.exists()
     prepare()
     assert User.objects.get().username == "admin"
