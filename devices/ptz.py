@@ -290,8 +290,10 @@ async def move(by: By, camera: Camera, *, pan: float, tilt: float, zoom: float) 
         raise lacks(camera, "be zoomed")
     if not (ptz.pan_tilt or ptz.zoom):
         raise lacks(camera, "be moved")
-    await hold(by, camera)
     speeds = (float(pan), float(tilt), float(zoom))
+    # Who only stops what nobody holds does not keep others out.
+    if speeds != STILL or await holder(camera) is not None:
+        await hold(by, camera)
     number = await _wish(camera, speeds)
     await to_the_end(_begin(camera, number, watched=speeds != STILL))
 

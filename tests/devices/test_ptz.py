@@ -274,6 +274,8 @@ async def test_one_holds_it_and_an_administrator_takes_it(
         await ptz.move(ann, dome, pan=0.5, tilt=0, zoom=0)
     await shared().delete(f"vms:ptz:holder:{dome.pk}")
     await ptz.move(bob, dome, pan=0, tilt=0, zoom=0)
+    assert await ptz.holder(dome) is None, "who only stops it does not take it"
+    await ptz.move(bob, dome, pan=0.5, tilt=0, zoom=0)
     assert await ptz.holder(dome) == "bob"
 
 
