@@ -30,7 +30,7 @@ AT_ONCE = 300  # looks that ask their device; each holds a few sockets
 MOST = 1000  # looks under way, also those that wait until they are due; more stay in the queue of tasks
 ROOM_SECONDS = 30.0  # what a task waits for room; then its claims run out
 BATCH_SECONDS = 0.25  # how long a look that ended may wait for others to be kept with it
-RENEW_SECONDS = 5.0
+RENEW_SECONDS = 2.0  # a third of what claims last
 
 
 def begin(tickets: Sequence[Ticket]) -> None:

@@ -254,7 +254,8 @@ def test_one_beat_looks_at_every_due_device(
     (shard,) = handed_out[-1]
     assert sorted(device for device, _ in shard) == [saved_device.pk, away.pk]
     tasks.poll_shard(shard)
-    until(lambda: all(due(redis_client, each) < 11_000 for each in (saved_device, away)), "a look was not kept")
+    until(lambda: due(redis_client, saved_device) > 7_000, "it was not given a next turn")
+    until(lambda: due(redis_client, away) < 4_000, "it was not given a next turn")
     saved_device.refresh_from_db()
     away.refresh_from_db()
     assert saved_device.state == "online"
@@ -262,7 +263,6 @@ def test_one_beat_looks_at_every_due_device(
     asked = len(simulator.targets)
     tasks.poll_shard(shard)
     assert len(simulator.targets) == asked, "the same shard again does nothing"
-    assert due(redis_client, away) < 4_000 < due(redis_client, saved_device)
     assert simulator.violations == []
 
 
@@ -307,8 +307,7 @@ def test_one_that_hangs_delays_nobody_else(slow: Slow, redis_client: redis.Redis
     all_due(redis_client)
     tasks.poll_shard(polling.claim_due())  # and it ends at once
     until(lambda: Device.objects.get(pk=well.pk).state == "online", "it waits for the one that hangs")
-    until(lambda: due(redis_client, well) < 11_000, "it has to wait for its next turn")
-    assert due(redis_client, well) > 5_000
+    until(lambda: due(redis_client, well) > 7_000, "it has to wait for its next turn")
     assert Device.objects.get(pk=hangs.pk).state == "unknown"
     slow.may_answer.set()
     until(lambda: Device.objects.get(pk=hangs.pk).state == "online", "it was forgotten")
@@ -329,7 +328,7 @@ def test_a_look_that_lasts_keeps_its_claim_and_one_whose_process_died_does_not(
     assert polling.claim_due() == []
     assert due(redis_client, hangs) <= polling.HELD_SECONDS * 1000, "which is when it is due again if we die now"
     slow.may_answer.set()
-    until(lambda: due(redis_client, hangs) < 11_000, "it was not given a next turn")
+    until(lambda: due(redis_client, hangs) > 7_000, "it was not given a next turn")
 
 
 @pytest.mark.django_db(transaction=True)
