@@ -181,6 +181,7 @@ async def test_both_streams_at_once(relays: Relays, camera_of: MakeCamera, trans
     assert (init.track.width, small_init.track.width) == (640, 320)
     assert in_order(numbers(init, parts))
     assert in_order(numbers(small_init, small_parts))
+    await until(lambda: not relays.figures())
 
 
 async def test_motion_jpeg_needs_no_uid(relays: Relays, recorder: PovcamSimulator, camera_of: MakeCamera):
