@@ -137,8 +137,7 @@ class Relay:
             viewer.end(Ended("The service is closing."))
         task = self._task
         if task is not None:
-            if not task.cancelling():  # a second time would cut its closing short, and leave a session on the device
-                task.cancel()
+            task.cancel()
             await asyncio.wait([task])
 
     def figures(self) -> dict[str, float]:
