@@ -472,6 +472,10 @@ class Driver(ABC):
         silence, and where pictures may come to us in several ways of which some may be barred."""
         return [stream]
 
+    def trying(self, gateway: Gateway) -> AbstractAsyncContextManager[object]:
+        """Around several candidates: what would else be asked for and given back with each of them."""
+        return nullcontext()
+
     def rtp_session(
         self, gateway: Gateway, stream: Stream, *, port: int, move: Move | None = None
     ) -> AbstractAsyncContextManager[RtpSession]:

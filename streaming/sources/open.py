@@ -2,24 +2,32 @@
 whatever happens.
 
 Some devices do not tell what a camera sends, and some lines let nothing through that was not asked for; both show as
-silence. So a driver names candidates, and each of them gets some seconds for its first picture. What worked is
-remembered with the camera and tried first the next time.
+silence. So a driver names candidates, which are tried in turn. A device that sends begins at once, so that the first
+packet tells: who brings none is passed over soon, and waited for longer only when nobody brings any. What worked is
+remembered with the camera and tried first the next time; of a camera that was never seen, what worked with the others
+of its device. Motion JPEG in place of something better is remembered for LESSER_SECONDS only.
+
+Never are two candidates open at once: a recorder gives each camera once on a UID, and others have few places.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 from asgiref.sync import sync_to_async
+from django.db import transaction
 
-from devices.errors import DeviceError, NotSupported, Refused, Unauthorised
+from devices.errors import Busy, DeviceError, NotSupported, Refused, SessionGone, Unauthorised
 from devices.families import driver_for
 from devices.families.base import Driver, Stream
+from devices.gateway import Gateway
 from devices.models import Camera
 from streaming.media import AccessUnit, Unit
 from streaming.sound import InAac
@@ -32,6 +40,10 @@ from streaming.sources.stills import open_stills
 logger = logging.getLogger(__name__)
 
 FIRST_PICTURE_SECONDS = 8.0  # a recorder may have to wait for its camera's next key picture
+# Within this something comes at all. A recorder that is told to start and stop one camera more than eight times in 10 s
+# takes it amiss; four candidates in turn stay below that.
+FIRST_PACKET_SECONDS = 2.5
+LESSER_SECONDS = 600.0  # how long the lesser way is gone at once, until the better ones are tried again
 
 # By the way in which a stream arrives.
 _OPENERS: dict[str, Opener] = {
@@ -59,7 +71,7 @@ def streams_of(camera: Camera) -> list[Stream]:
 
 
 def _known(camera: Camera, stream: Stream, driver: Driver) -> Stream:
-    learned = camera.learned.get(stream.id) or {}
+    learned = _learned(camera, stream)
     ways = [each.transport for each in driver.candidates(stream)]
     return replace(
         stream,
@@ -83,6 +95,8 @@ def device_source(camera_id: int, stream_id: str) -> Source:
                 raise NotSupported(f"{camera.device} offers no stream {stream_id} now.")
             async with _first_that_works(camera, stream, InAac(on_unit).take) as upstream:
                 yield upstream
+        except SessionGone as error:
+            raise SourceFailed(str(error)) from error
         except (Refused, Unauthorised) as error:
             raise SourceRefused(str(error)) from error
         except NotSupported as error:
@@ -102,27 +116,32 @@ async def _camera(camera_id: int) -> Camera:
     return camera
 
 
-def candidates(camera: Camera, stream: Stream, usual: str = "") -> list[Stream]:
-    """What to try in turn, what worked last first; of a camera that was never seen, the codec that is usual there."""
-    learned = camera.learned.get(stream.id) or {}
+def candidates(camera: Camera, stream: Stream, usual: Mapping[str, Any] | None = None) -> list[Stream]:
+    """What to try in turn: first what worked last, or of a camera that was never seen, what is usual there."""
+    known = _learned(camera, stream) or usual or {}
     # Also a codec that was learned may have changed since, so all are candidates again.
     found = driver_for(camera.device).candidates(_described(camera, stream))
 
     def worth(each: Stream) -> tuple[bool, bool]:
-        return each.transport != learned.get("transport"), each.codec != learned.get("codec")
+        return each.transport != known.get("transport"), each.codec != known.get("codec")
 
-    if learned:
-        return sorted(found, key=worth)
-    # Within each way only: the ways stay in the order in which they are good.
-    ways = [each.transport for each in found]
-    return sorted(found, key=lambda each: (ways.index(each.transport), usual != "" and each.codec != usual))
+    return sorted(found, key=worth) if known else found
 
 
-async def _usual_codec(camera: Camera, stream: Stream) -> str:
-    """What most other cameras of its device send: guessing wrong costs FIRST_PICTURE_SECONDS. "" when none is known."""
+def _learned(camera: Camera, stream: Stream) -> dict[str, Any]:
+    """What is remembered of it and still holds."""
+    seen = camera.learned.get(stream.id) or {}
+    return seen if time.time() < seen.get("until", float("inf")) else {}
+
+
+async def _usual(camera: Camera, stream: Stream) -> dict[str, Any]:
+    """How most other cameras of its device send: guessing wrong costs seconds. Nothing when no other is known."""
     others = Camera.objects.filter(device=camera.device_id).values_list("learned", flat=True)
-    known = Counter([seen["codec"] async for each in others if (seen := each.get(stream.id))])
-    return known.most_common(1)[0][0] if known else ""
+    seen = [known async for each in others if (known := each.get(stream.id)) and "until" not in known]
+    if not seen:
+        return {}
+    (transport, codec), _ = Counter((each.get("transport"), each.get("codec")) for each in seen).most_common(1)[0]
+    return {"transport": transport, "codec": codec}
 
 
 def _described(camera: Camera, stream: Stream) -> Stream:
@@ -130,43 +149,74 @@ def _described(camera: Camera, stream: Stream) -> Stream:
     return next(each for each in driver_for(camera.device).streams(camera) if each.id == stream.id)
 
 
+async def _attempts(camera: Camera, described: Stream) -> list[tuple[Stream, float]]:
+    """The candidates in turn, each with the seconds that it gets for its first packet. All are waited for longer once;
+    what worked before, first."""
+    known = bool(_learned(camera, described))
+    guessing = not (known or described.codec)
+    found = candidates(camera, described, await _usual(camera, described) if guessing else None)
+    first = 1 if known or len(found) == 1 else 0
+    patient = [(each, FIRST_PICTURE_SECONDS) for each in found]
+    return [*patient[:first], *((each, FIRST_PACKET_SECONDS) for each in found[first:]), *patient[first:]]
+
+
 @asynccontextmanager
 async def _first_that_works(camera: Camera, stream: Stream, on_unit: Callable[[Unit], None]) -> AsyncIterator[Upstream]:
     """Open one candidate after the other until a picture is there."""
     problem: DeviceError | SourceFailed | None = None
     described = _described(camera, stream)
-    silent = False  # what was sent to us by UDP did not come
-    guessing = not (described.codec or camera.learned.get(stream.id))
-    usual = await _usual_codec(camera, described) if guessing else ""
-    for candidate in candidates(camera, stream, usual):
-        picture: asyncio.Future[AccessUnit] = asyncio.get_running_loop().create_future()
-
-        def watched(unit: Unit, picture: asyncio.Future[AccessUnit] = picture) -> None:
-            if not picture.done() and isinstance(unit, AccessUnit):
-                picture.set_result(unit)
-            on_unit(unit)
-
-        async with AsyncExitStack() as stack:
-            try:
-                opener = _OPENERS[candidate.transport]
-                upstream = await stack.enter_async_context(opener(camera, candidate, watched))
-            except (NotSupported, SourceFailed) as error:
-                problem = problem or error
+    silent: set[str] = set()  # the ways in which nothing came
+    refused: list[Stream] = []  # they said so, and need not be asked again
+    attempts = await _attempts(camera, described)
+    async with AsyncExitStack() as trying:
+        for candidate, first_packet in attempts:
+            if candidate in refused:
                 continue
-            if not await _within(FIRST_PICTURE_SECONDS, picture, upstream):
-                reason = upstream.lost_reason or f"no picture came within {FIRST_PICTURE_SECONDS:.0f} s"
-                logger.info("%s: %s over %s: %s", camera, candidate.codec, candidate.transport, reason)
-                silent = silent or candidate.transport in _BY_UDP
-                continue
-            if not _is_lesser(candidate, described):  # else the better ways are tried again the next time
-                await sync_to_async(_remember)(camera, candidate, picture.result())
-            yield Remarked(upstream, remark) if (remark := _remark(candidate, described, silent)) else upstream
-            return
+            picture: asyncio.Future[AccessUnit] = asyncio.get_running_loop().create_future()
+
+            def watched(unit: Unit, picture: asyncio.Future[AccessUnit] = picture) -> None:
+                if not picture.done() and isinstance(unit, AccessUnit):
+                    picture.set_result(unit)
+                on_unit(unit)
+
+            async with AsyncExitStack() as stack:
+                try:
+                    opener = _OPENERS[candidate.transport]
+                    upstream = await stack.enter_async_context(opener(camera, candidate, watched))
+                except (NotSupported, SourceFailed, Refused, Busy) as error:
+                    if not _has_other_ways(candidate, error):
+                        raise
+                    logger.info("%s: not over %s: %s", camera, candidate.transport, error)
+                    problem = problem or error
+                    refused.append(candidate)
+                    continue
+                if not await _brings_a_picture(upstream, picture, first_packet):
+                    reason = upstream.lost_reason or f"nothing came within {first_packet:.1f} s"
+                    logger.info("%s: %s over %s: %s", camera, candidate.codec, candidate.transport, reason)
+                    if not silent:
+                        await trying.enter_async_context(driver_for(camera.device).trying(Gateway(camera.device)))
+                    silent.add(candidate.transport)
+                    continue
+                lesser = _is_lesser(candidate, described)
+                await sync_to_async(_remember)(camera, candidate, picture.result(), lesser=lesser)
+                await trying.aclose()
+                remark = _remark(candidate, described, udp_is_silent=bool(silent & _BY_UDP))
+                yield Remarked(upstream, remark) if remark else upstream
+                return
     if problem is not None:
-        raise problem
+        # A no of one way is none for all of them, where another one was only silent.
+        raise SourceFailed(str(problem)) if silent else problem
     raise SourceFailed(
         f"{camera} was asked for pictures and sent none. Check its transmission settings, and that its packets may "
         "reach this system; the device's option transport fixes another way."
+    )
+
+
+def _has_other_ways(candidate: Stream, error: DeviceError | SourceFailed) -> bool:
+    """Whether what was refused in one way may be had in another one. An RTSP server has users, places and modes of its
+    own; what a device refuses by CGI it refuses."""
+    return isinstance(error, NotSupported | SourceFailed) or (
+        candidate.transport.startswith("rtsp") and type(error) in (Refused, Busy)
     )
 
 
@@ -174,7 +224,7 @@ def _is_lesser(candidate: Stream, described: Stream) -> bool:
     return candidate.codec == "mjpeg" and described.codec not in ("", "mjpeg")
 
 
-def _remark(candidate: Stream, described: Stream, silent: bool) -> str:
+def _remark(candidate: Stream, described: Stream, *, udp_is_silent: bool) -> str:
     """What viewers should know of how the pictures come. What is as good as it can be is told once, when it is found
     out."""
     if _is_lesser(candidate, described):
@@ -182,7 +232,7 @@ def _remark(candidate: Stream, described: Stream, silent: bool) -> str:
             "Only motion JPEG gets through to this system, which is smaller. Let this system receive UDP at its "
             "RTP_PORTS, or reach the device's RTSP port."
         )
-    if silent and candidate.transport not in _BY_UDP:
+    if udp_is_silent and candidate.transport not in _BY_UDP:
         way = "HTTP" if candidate.transport == "http" else "TCP"
         return (
             f"Pictures come over {way}, since those sent by UDP do not get through to this system. Let it receive UDP "
@@ -191,23 +241,35 @@ def _remark(candidate: Stream, described: Stream, silent: bool) -> str:
     return ""
 
 
-async def _within(seconds: float, picture: asyncio.Future[AccessUnit], upstream: Upstream) -> bool:
+async def _brings_a_picture(upstream: Upstream, picture: asyncio.Future[AccessUnit], first_packet: float) -> bool:
     lost = asyncio.ensure_future(upstream.lost.wait())
     try:
-        await asyncio.wait((picture, lost), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((picture, lost), timeout=first_packet, return_when=asyncio.FIRST_COMPLETED)
+        if not (picture.done() or lost.done()) and upstream.figures().get("packets"):
+            rest = max(0.0, FIRST_PICTURE_SECONDS - first_packet)
+            await asyncio.wait((picture, lost), timeout=rest, return_when=asyncio.FIRST_COMPLETED)
     finally:
         lost.cancel()
     return picture.done()
 
 
-def _remember(camera: Camera, candidate: Stream, picture: AccessUnit) -> None:
+def _remember(camera: Camera, candidate: Stream, picture: AccessUnit, *, lesser: bool) -> None:
     track = picture.track
-    seen = {
+    seen: dict[str, Any] = {
         "codec": track.kind if track.kind != "jpeg" else "mjpeg",
         "width": track.width,
         "height": track.height,
         "transport": candidate.transport,
     }
-    if camera.learned.get(candidate.id) != seen:
-        camera.learned = {**camera.learned, candidate.id: seen}
-        Camera.objects.filter(pk=camera.pk).update(learned=camera.learned)
+    known = _learned(camera, candidate)
+    if lesser and "until" in known:
+        return  # the better ways are tried again in time
+    if lesser:
+        seen["until"] = time.time() + LESSER_SECONDS
+    if known == seen:
+        return
+    with transaction.atomic():  # its other streams are remembered in the same row
+        row = Camera.objects.select_for_update().filter(pk=camera.pk).first()
+        if row is not None:
+            row.learned = {**row.learned, candidate.id: seen}
+            row.save(update_fields=["learned"])

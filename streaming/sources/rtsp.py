@@ -42,7 +42,7 @@ from streaming.wire.rtsp import Interleaved, Response
 
 logger = logging.getLogger(__name__)
 
-CONNECT_SECONDS = 4.0
+CONNECT_SECONDS = 2.5  # the first SYN may be lost, and comes again after a second
 ANSWER_SECONDS = 8.0
 IDLE_SECONDS = 150.0  # longer than the longest pause between two keep-alives and their answers
 LONGEST_KEEP_ALIVE = 60.0

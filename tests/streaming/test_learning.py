@@ -30,7 +30,6 @@ async def recorder() -> AsyncIterator[IproSimulator]:
 
 @pytest.fixture
 async def cameras(recorder: IproSimulator, new_camera: Callable[..., Camera], monkeypatch) -> list[Camera]:
-    monkeypatch.setattr(opening, "FIRST_PICTURE_SECONDS", 2.5)
     first = await sync_to_async(new_camera)(
         "Camera 1",
         family="ipro",
@@ -67,9 +66,9 @@ async def test_formats_are_found_out_and_first_pictures_kept(cameras: list[Camer
 async def test_what_the_others_of_a_device_send_is_tried_first(recorder: IproSimulator, cameras: list[Camera]):
     first, other = cameras
     stream = opening.streams_of(first)[0]
-    assert await opening._usual_codec(first, stream) == ""
+    assert await opening._usual(first, stream) == {}
     await Camera.objects.filter(pk=other.pk).aupdate(learned={"video": {"codec": "h264", "transport": "rtp"}})
-    assert await opening._usual_codec(first, stream) == "h264"
+    assert await opening._usual(first, stream) == {"codec": "h264", "transport": "rtp"}
     assert await learn() == [first.pk]
     started = [each.target for each in recorder.requests if "CMD=START" in each.target]
     assert len(started) == 1  # no wrong one before
@@ -84,7 +83,7 @@ async def test_a_camera_that_somebody_watches_is_left_alone(cameras: list[Camera
 
 
 async def test_it_stops_when_somebody_begins_to_watch(cameras: list[Camera], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(opening, "FIRST_PICTURE_SECONDS", 60.0)  # the first guess is wrong, and would take so long
+    monkeypatch.setattr(opening, "FIRST_PACKET_SECONDS", 60.0)  # the first guess is wrong, and would take so long
     monkeypatch.setattr(learning, "LOOK_SECONDS", 0.05)
     running = asyncio.create_task(learning.learn(cameras[:1]))
     async with asyncio.timeout(20):
@@ -100,7 +99,10 @@ async def test_it_stops_when_somebody_begins_to_watch(cameras: list[Camera], mon
 async def test_a_camera_that_sends_nothing_is_tried_again_later_and_later(
     recorder: IproSimulator, cameras: list[Camera], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(opening, "FIRST_PICTURE_SECONDS", 0.0)  # no picture comes that fast
+    for patience in ("FIRST_PACKET_SECONDS", "FIRST_PICTURE_SECONDS"):
+        monkeypatch.setattr(opening, patience, 0.1)
+    recorder.inject("stop-frames", number=0)
+    await asyncio.sleep(0)
     assert await learn() == []
     assert await learning._due(cameras) == []
     async with learning.coordinated() as redis:

@@ -17,6 +17,7 @@ from simulators.povcam import PovcamSimulator
 from simulators.video import VideoFormat
 from streaming.relay import Relays, Timing
 from streaming.ring import Fragment
+from streaming.sources import SourceRefused
 from streaming.sources import open as opening
 from streaming.viewer import Init, State, Viewer
 from tests.simulators.helpers import Client
@@ -235,14 +236,8 @@ async def test_stills_go_on_after_the_recorder_was_switched_off_and_on(
 
 
 async def test_where_no_packet_gets_through_pictures_come_by_tcp_and_that_is_said(
-    relays: Relays, recorder: PovcamSimulator, camera_of: MakeCamera, monkeypatch
+    relays: Relays, recorder: PovcamSimulator, camera_of: MakeCamera, nothing_by_udp: None
 ):
-    async def elsewhere(host: str) -> frozenset[str]:
-        return frozenset({"192.0.2.1"})
-
-    # What comes from the recorder is nobody's then, as behind a router that lets nothing through.
-    monkeypatch.setattr("streaming.sources.rtp_udp.addresses_of", elsewhere)
-    monkeypatch.setattr(opening, "FIRST_PICTURE_SECONDS", 2.5)
     camera = await camera_of()
     with watch(relays, camera, "h264") as viewer:
         await pieces(viewer, 3, seconds=60)
@@ -259,26 +254,89 @@ async def test_where_no_packet_gets_through_pictures_come_by_tcp_and_that_is_sai
     assert asked(recorder)[before:] == SESSION
 
 
-async def test_where_only_http_gets_through_pictures_are_motion_jpeg_and_better_ones_are_tried_again(
-    relays: Relays, recorder: PovcamSimulator, camera_of: MakeCamera, monkeypatch
-):
+@pytest.fixture
+def nothing_by_udp(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes from the recorder is nobody's then, as behind a router that lets nothing through."""
+
     async def elsewhere(host: str) -> frozenset[str]:
         return frozenset({"192.0.2.1"})
 
     monkeypatch.setattr("streaming.sources.rtp_udp.addresses_of", elsewhere)
-    monkeypatch.setattr(opening, "FIRST_PICTURE_SECONDS", 1.5)
+    monkeypatch.setattr(opening, "FIRST_PACKET_SECONDS", 1.0)
+
+
+async def ways(camera: Camera) -> list[str]:
+    await camera.arefresh_from_db()
+    return [each.transport for each in opening.candidates(camera, opening.streams_of(camera)[0])]
+
+
+async def test_where_only_http_gets_through_pictures_are_motion_jpeg_and_better_ones_are_tried_again_later(
+    relays: Relays, recorder: PovcamSimulator, camera_of: MakeCamera, nothing_by_udp: None
+):
     camera = await camera_of(options={"transport": "auto", "rtsp_port": free_pair()})
     with watch(relays, camera, "h264") as viewer:
         init, _ = await pieces(viewer, 3, seconds=60)
         assert init.track.kind == "jpeg"
         await until(lambda: "motion JPEG" in remark(relays, camera))
     await until(lambda: not relays.figures())
+    assert await ways(camera) == ["mjpeg", "rtp", "rtsp-tcp"]
+    # The next time it comes at once, and is said all the same.
+    before = len(asked(recorder))
+    with watch(relays, camera, "h264") as viewer:
+        await pieces(viewer, 1)
+        await until(lambda: "motion JPEG" in remark(relays, camera))
+    await until(lambda: not relays.figures())
+    assert asked(recorder)[before:] == ["mjpeg"]
+    camera.learned["h264"]["until"] -= opening.LESSER_SECONDS
+    await camera.asave()
+    assert await ways(camera) == ["rtp", "rtsp-tcp", "mjpeg"]
+
+
+@pytest.mark.parametrize(
+    ("method", "status"), [("DESCRIBE", 403), ("PLAY", 454), ("SETUP", 501), ("SETUP", 503), ("SETUP", 453)]
+)
+async def test_what_rtsp_refuses_is_had_in_the_next_way(
+    relays: Relays, recorder: PovcamSimulator, camera_of: MakeCamera, nothing_by_udp: None, method: str, status: int
+):
+    recorder.inject("status", path="rtsp:", mode=method, status=status, times=0)
+    camera = await camera_of()
+    with watch(relays, camera, "h264") as viewer:
+        init, _ = await pieces(viewer, 3, seconds=60)
+        assert init.track.kind == "jpeg"
+    await until(lambda: not relays.figures())
+    assert asked(recorder)[:3] == BY_CGI
+    assert asked(recorder)[-1] == "mjpeg"
+
+
+async def test_what_rtsp_refuses_where_it_is_fixed_is_told(
+    relays: Relays, recorder: PovcamSimulator, camera_of: MakeCamera
+):
+    recorder.inject("status", path="rtsp:", mode="DESCRIBE", status=403)
+    with (
+        watch(relays, await camera_of("rtsp-tcp"), "h264") as viewer,
+        pytest.raises(SourceRefused, match="forbids"),
+    ):
+        await state(viewer, State.LIVE)
+
+
+async def test_nothing_is_open_twice_while_ways_are_tried(
+    relays: Relays, recorder: PovcamSimulator, camera_of: MakeCamera, nothing_by_udp: None
+):
+    """A recorder has few places: the UID of the way before is given back before the next one is asked."""
+    camera = await camera_of()
+    with watch(relays, camera, "h264") as viewer:
+        await pieces(viewer, 1, seconds=60)
+    await until(lambda: not relays.figures())
+    assert asked(recorder) == [*BY_CGI, *SESSION]
+
+
+async def test_two_streams_of_a_camera_are_remembered_beside_each_other(relays: Relays, camera_of: MakeCamera):
+    camera = await camera_of()
+    with watch(relays, camera, "h264") as large, watch(relays, camera, "h264_2") as small:
+        await asyncio.gather(pieces(large, 1), pieces(small, 1))
+    await until(lambda: not relays.figures())
     await camera.arefresh_from_db()
-    assert [each.transport for each in opening.candidates(camera, opening.streams_of(camera)[0])] == [
-        "rtp",
-        "rtsp-tcp",
-        "mjpeg",
-    ]
+    assert set(camera.learned) == {"h264", "h264_2"}
 
 
 @pytest.mark.parametrize("delivery", ["multi", "uni_manual"])

@@ -39,8 +39,9 @@ async def relays(recorder: IproSimulator) -> AsyncIterator[Relays]:
 
 @pytest.fixture
 def camera_of(recorder: IproSimulator, new_camera, monkeypatch):
-    # A second is enough for a simulated camera; a wrong format would cost eight.
+    # Enough for a simulated camera.
     monkeypatch.setattr(opening, "FIRST_PICTURE_SECONDS", 2.5)
+    monkeypatch.setattr(opening, "FIRST_PACKET_SECONDS", 1.5)
 
     async def make(number: int, fixed: str = "auto", /, **learned: object) -> Camera:
         camera = await sync_to_async(new_camera)(

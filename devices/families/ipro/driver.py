@@ -190,6 +190,10 @@ class IproDriver(Driver):
         ways = ("rtp", "http") if self.option("transport") == "auto" else (stream.transport,)
         return [replace(stream, codec=codec, transport=way) for way in ways for codec in codecs]
 
+    def trying(self, gateway: Gateway) -> AbstractAsyncContextManager[object]:
+        """Its UID: between two log-ins lie seconds."""
+        return self.uid(gateway, "live", "trying")
+
     @asynccontextmanager
     async def http_session(self, gateway: Gateway, stream: Stream) -> AsyncIterator[HttpSession]:
         """The picture is the answer to its start. It is stopped while its connection is open still (2.2.1.1)."""
