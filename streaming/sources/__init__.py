@@ -49,6 +49,22 @@ class Remarkable(Protocol):
     def remark(self) -> str: ...
 
 
+@runtime_checkable
+class Hearable(Protocol):
+    """An open stream that may have sound, and why it has none though it is wanted: a sentence for those who want it."""
+
+    @property
+    def sound_problem(self) -> str: ...
+
+
+def remark_of(upstream: Upstream) -> str:
+    return upstream.remark if isinstance(upstream, Remarkable) else ""
+
+
+def sound_problem_of(upstream: Upstream) -> str:
+    return upstream.sound_problem if isinstance(upstream, Hearable) else ""
+
+
 class Remarked:
     """An open stream with a remark, beside its own."""
 
@@ -58,8 +74,11 @@ class Remarked:
 
     @property
     def remark(self) -> str:
-        own = self._upstream.remark if isinstance(self._upstream, Remarkable) else ""
-        return f"{self._remark} {own}".rstrip()
+        return f"{self._remark} {remark_of(self._upstream)}".rstrip()
+
+    @property
+    def sound_problem(self) -> str:
+        return sound_problem_of(self._upstream)
 
     @property
     def lost(self) -> asyncio.Event:
