@@ -30,7 +30,7 @@ from typing import Any
 
 from streaming.media import CLOCK_RATE, AccessUnit, AudioTrack, AudioUnit, Unit, VideoTrack
 from streaming.ring import Fragment, Ring
-from streaming.sources import Remarkable, Source, SourceFailed, SourceRefused, Upstream
+from streaming.sources import Source, SourceFailed, SourceRefused, Upstream, remark_of, sound_problem_of
 from streaming.viewer import Ended, Init, State, Status, Viewer
 from streaming.wire import fmp4
 from streaming.wire.reorder import DecodeTimes
@@ -78,6 +78,7 @@ class Relay:
         """`on_picture` is called now and then while pictures come, and before the last ones are forgotten."""
         self.name = name
         self.status = Status(State.CONNECTING, "")
+        self.sound_problem = ""  # why there is none, though somebody wants to hear
         self.init: Init | None = None
         self.init_with_sound: Init | None = None  # while there is sound
         self.pictures = Ring()
@@ -99,12 +100,14 @@ class Relay:
         self._on_picture = on_picture
         self._keep_at = 0.0  # by the loop's clock; 0: not live yet
         self._asked_at: float | None = None  # by the loop's clock; None: its first picture is here
-        self._transit: float | None = None
+        self._transit = 0.0  # of the latest picture: from the sender's clock to ours
+        self._live: VideoTrack | None = None  # that of the latest picture, while there are pictures
         self._order = DecodeTimes()
         self._timeline = Timeline(CLOCK_RATE, ORIGIN)
         self._sound_timeline: Timeline | None = None
         self._sound_track: AudioTrack | None = None
         self._sound_at = 0.0  # by the loop's clock
+        self._no_sound: Status | None = None  # of a stream that runs
         self._upstream: Upstream | None = None
         self._task: asyncio.Task[None] | None = None
         self._leaving: asyncio.TimerHandle | None = None
@@ -139,6 +142,12 @@ class Relay:
         if task is not None:
             task.cancel()
             await asyncio.wait([task])
+
+    @property
+    def status_for_listeners(self) -> Status:
+        """With why they hear nothing, which is of no interest to the others."""
+        no_sound = self._no_sound
+        return no_sound if no_sound is not None and self.status.state is State.LIVE else self.status
 
     def figures(self) -> dict[str, float]:
         upstream = self._upstream.figures() if self._upstream is not None else {}
@@ -182,7 +191,7 @@ class Relay:
             for viewer in list(self.viewers):
                 viewer.end(Ended("This stream ended by a mistake in this system; its log tells more."))
         self._on_picture(self)
-        self.init = None
+        self.init = self._live = None
         self.pictures.clear()
         self._end_sound()
         if any(viewer.ended is None for viewer in self.viewers):
@@ -197,7 +206,7 @@ class Relay:
             frames_before = self.frames
             try:
                 self.openings += 1
-                self._asked_at, self._transit, self._keep_at = asyncio.get_running_loop().time(), None, 0.0
+                self._asked_at, self._live, self._keep_at = asyncio.get_running_loop().time(), None, 0.0
                 async with self._source(self._take) as upstream:
                     self._upstream = upstream
                     self.ask_for_sound()
@@ -213,6 +222,7 @@ class Relay:
                 self._tell(State.OFFLINE, str(failure))
             finally:
                 self._upstream = None
+                self.sound_problem, self._no_sound = "", None
             if self.frames != frames_before:
                 pause = timing.first_retry
             # Many cameras behind one switch come back together; they should not be asked all at once.
@@ -241,9 +251,14 @@ class Relay:
 
     def _remark(self, upstream: Upstream) -> None:
         """Say what is to be said of a stream that runs."""
-        remark = upstream.remark if isinstance(upstream, Remarkable) else ""
-        if self.status.state is State.LIVE and self.status.detail != remark:
-            self.status = Status(State.LIVE, remark)
+        if self.status.state is not State.LIVE:
+            return
+        remark, problem = remark_of(upstream), sound_problem_of(upstream)
+        if (self.status.detail, self.sound_problem) != (remark, problem):
+            self.sound_problem = problem
+            if self.status.detail != remark:  # else who hears nothing anyway is told nothing
+                self.status = Status(State.LIVE, remark)
+            self._no_sound = Status(State.LIVE, f"{remark} {problem}".lstrip()) if problem else None
             for viewer in self.viewers:
                 viewer.wake()
 
@@ -266,6 +281,7 @@ class Relay:
 
     def _tell(self, state: State, detail: str) -> None:
         """Say that there are no pictures just now."""
+        self._live = None
         if self.status != (state, detail):
             self.status = Status(state, detail)
             log.warning("no live picture: %s", detail, extra={"stream": self.name})
@@ -280,6 +296,38 @@ class Relay:
             self._take_picture(unit)
 
     def _take_picture(self, unit: AccessUnit) -> None:
+        # This is done for every picture of every camera, and its cost is mostly that of fetching code that was not used
+        # for a while: hence one piece, and what is seldom stands elsewhere.
+        track, time, received, key, content = unit
+        if track is not self._live:
+            self._go_live(unit)
+        ordered, offset = self._order.place(time, key)
+        transit = received - ordered / CLOCK_RATE
+        self.jitter += (abs(transit - self._transit) - self.jitter) / 16
+        self._transit = transit
+        decode_time, duration = self._timeline.place(ordered, received)
+        start = decode_time / CLOCK_RATE
+        ring = self.pictures
+        if key:
+            if ring.newest_key >= ring.first:
+                self.gop = ring.following - ring.newest_key
+                self.gop_seconds = start - ring.pieces[ring.newest_key - ring.first].start
+            ring.trim(start - GRACE)
+        elif ring.bytes > MAX_RING_BYTES:
+            ring.clear()
+        data = fmp4.fragment(ring.following + 1, decode_time, duration, key, received, content, offset)
+        shown = start + offset / CLOCK_RATE if offset else start
+        picture = Fragment(data, key, start, shown, received, len(data) - len(content))
+        ring.append(picture)
+        self.frames += 1
+        self.bytes += len(data)
+        for viewer in self.viewers:
+            viewer.offer(picture)
+
+    def _go_live(self, unit: AccessUnit) -> None:
+        """The first picture of an upstream, or of a track."""
+        self._live = unit.track
+        self._transit = unit.received - unit.time / CLOCK_RATE
         if self.init is None or self.init.track != unit.track:
             self.init = _init(unit.track)
             self.init_with_sound = None  # until its next piece
@@ -290,30 +338,6 @@ class Relay:
             log.info("live", extra={"stream": self.name})
         if self._asked_at is not None:
             self.first_after, self._asked_at = asyncio.get_running_loop().time() - self._asked_at, None
-        ordered, offset = self._order.place(unit.time, unit.key)
-        transit = unit.received - ordered / CLOCK_RATE
-        if self._transit is not None:
-            self.jitter += (abs(transit - self._transit) - self.jitter) / 16
-        self._transit = transit
-        decode_time, duration = self._timeline.place(ordered, unit.received)
-        ring = self.pictures
-        start = decode_time / CLOCK_RATE
-        content = unit.data
-        data = fmp4.fragment(ring.following + 1, decode_time, duration, unit.key, unit.received, content, offset)
-        if unit.key:
-            if ring.newest_key >= ring.first:
-                self.gop = ring.following - ring.newest_key
-                self.gop_seconds = start - ring.pieces[ring.newest_key - ring.first].start
-            ring.trim(start - GRACE)
-        elif ring.bytes > MAX_RING_BYTES:
-            ring.clear()
-        ahead = len(data) - len(content)
-        picture = Fragment(data, unit.key, start, start + offset / CLOCK_RATE, unit.received, ahead)
-        ring.append(picture)
-        self.frames += 1
-        self.bytes += len(data)
-        for viewer in self.viewers:
-            viewer.offer(picture)
 
     def _take_sound(self, unit: AudioUnit) -> None:
         self._sound_at = asyncio.get_running_loop().time()

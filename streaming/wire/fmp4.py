@@ -29,20 +29,26 @@ _NTP_EPOCH = 2_208_988_800  # seconds from 1900 to 1970
 _KEY_FLAGS = 0x0200_0000  # depends on no other
 _DELTA_FLAGS = 0x0101_0000  # depends on others, and is no place to start
 
-# One prft, one moof with one traf of one sample, and the header of the mdat: constant but for ten numbers.
-_BEFORE_RUN = (
-    ">I4sIIQQ"  # prft: version 1, flags 8; track, NTP time, media time
-    "I4s"  # moof
-    "I4sII"  # mfhd: sequence
-    "I4s"  # traf
-    "I4sII"  # tfhd: default-base-is-moof; track
-    "I4sIQ"  # tfdt: version 1; decode time
-)
-_FRAGMENT = struct.Struct(_BEFORE_RUN + "I4sIIIIII" + "I4s")  # trun: offset, duration, size and flags of one sample
-_SHIFTED = struct.Struct(_BEFORE_RUN + "I4sIIIIIII" + "I4s")  # the same, and the distance from decoding to showing
-_PRFT, _MFHD, _TFHD, _TFDT, _TRUN = 32, 16, 16, 20, 32
-_TRAF = 8 + _TFHD + _TFDT + _TRUN
-_MOOF = 8 + _MFHD + _TRAF
+# A fragment is one prft, one moof with one traf of one sample, and the head of the mdat: constant but for ten numbers.
+_NUMBERED = struct.Struct(">16sQQ20sI36sQ20sIIII4s")
+_SHIFTED = struct.Struct(">16sQQ20sI36sQ20sIIIII4s")  # the same, and the distance from decoding to showing
+
+
+def _constant(track: int, *, shifted: bool = False) -> tuple[bytes, bytes, bytes, bytes]:
+    """What stands before each group of numbers."""
+    prft, mfhd, tfhd, tfdt, trun = 32, 16, 16, 20, 36 if shifted else 32
+    traf = 8 + tfhd + tfdt + trun
+    moof = 8 + mfhd + traf
+    sample = 0x0000_0F01 if shifted else 0x0000_0701  # its duration, size and flags, and perhaps the distance
+    return (
+        struct.pack(">I4sII", prft, b"prft", 0x0100_0008, track),  # version 1, flags 8; then NTP time and media time
+        struct.pack(">I4sI4sI", moof, b"moof", mfhd, b"mfhd", 0),  # then the sequence number
+        struct.pack(">I4sI4sIII4sI", traf, b"traf", tfhd, b"tfhd", 0x0002_0000, track, tfdt, b"tfdt", 0x0100_0000),
+        struct.pack(">I4sIII", trun, b"trun", sample, 1, moof + 8),  # where the data begin
+    )
+
+
+_VIDEO, _LATER_VIDEO, _AUDIO = _constant(VIDEO_TRACK), _constant(VIDEO_TRACK, shifted=True), _constant(AUDIO_TRACK)
 
 
 def fragment(
@@ -53,45 +59,24 @@ def fragment(
     size = len(data)
     ntp = int((received + _NTP_EPOCH) * 0x1_0000_0000)
     flags = _KEY_FLAGS if key else _DELTA_FLAGS
+    sequence &= 0xFFFF_FFFF
     if offset:
-        head = _SHIFTED.pack(
-            *(_PRFT, b"prft", 0x0100_0008, VIDEO_TRACK, ntp, decode_time + offset),
-            *(_MOOF + 4, b"moof"),
-            *(_MFHD, b"mfhd", 0, sequence & 0xFFFF_FFFF),
-            *(_TRAF + 4, b"traf"),
-            *(_TFHD, b"tfhd", 0x0002_0000, VIDEO_TRACK),
-            *(_TFDT, b"tfdt", 0x0100_0000, decode_time),
-            *(_TRUN + 4, b"trun", 0x0000_0F01, 1, _MOOF + 12, duration, size, flags, offset),
-            *(8 + size, b"mdat"),
-        )
-        return head + data
-    head = _FRAGMENT.pack(
-        *(_PRFT, b"prft", 0x0100_0008, VIDEO_TRACK, ntp, decode_time),
-        *(_MOOF, b"moof"),
-        *(_MFHD, b"mfhd", 0, sequence & 0xFFFF_FFFF),
-        *(_TRAF, b"traf"),
-        *(_TFHD, b"tfhd", 0x0002_0000, VIDEO_TRACK),
-        *(_TFDT, b"tfdt", 0x0100_0000, decode_time),
-        *(_TRUN, b"trun", 0x0000_0701, 1, _MOOF + 8, duration, size, flags),
-        *(8 + size, b"mdat"),
-    )
-    return head + data
+        prft, moof, traf, trun = _LATER_VIDEO
+        shown, end = decode_time + offset, 8 + size
+        later = (trun, duration, size, flags, offset, end, b"mdat")
+        return _SHIFTED.pack(prft, ntp, shown, moof, sequence, traf, decode_time, *later) + data
+    prft, moof, traf, trun = _VIDEO
+    sample = (trun, duration, size, flags, 8 + size, b"mdat")
+    return _NUMBERED.pack(prft, ntp, decode_time, moof, sequence, traf, decode_time, *sample) + data
 
 
 def audio_fragment(sequence: int, decode_time: int, duration: int, received: float, data: bytes) -> bytes:
     """One piece of sound; times are in samples."""
     size = len(data)
-    head = _FRAGMENT.pack(
-        *(_PRFT, b"prft", 0x0100_0008, AUDIO_TRACK, int((received + _NTP_EPOCH) * 0x1_0000_0000), decode_time),
-        *(_MOOF, b"moof"),
-        *(_MFHD, b"mfhd", 0, sequence & 0xFFFF_FFFF),
-        *(_TRAF, b"traf"),
-        *(_TFHD, b"tfhd", 0x0002_0000, AUDIO_TRACK),
-        *(_TFDT, b"tfdt", 0x0100_0000, decode_time),
-        *(_TRUN, b"trun", 0x0000_0701, 1, _MOOF + 8, duration, size, _KEY_FLAGS),
-        *(8 + size, b"mdat"),
-    )
-    return head + data
+    ntp = int((received + _NTP_EPOCH) * 0x1_0000_0000)
+    prft, moof, traf, trun = _AUDIO
+    sample = (trun, duration, size, _KEY_FLAGS, 8 + size, b"mdat")
+    return _NUMBERED.pack(prft, ntp, decode_time, moof, sequence & 0xFFFF_FFFF, traf, decode_time, *sample) + data
 
 
 # --- The init segment -------------------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ class Depacketizer(Assembler):
     AGGREGATE, FRAGMENT = 24, 28
     PLAIN = frozenset(range(24))
     KEYS = frozenset({IDR})
+    SLICES = frozenset({1})
     SETS = frozenset({SPS, PPS})
     DROPPED = frozenset({0, DELIMITER, 10, 11, 12})  # of no type, delimiter, end of sequence, end of stream, filler
     BEGINNINGS = frozenset({SPS, DELIMITER})

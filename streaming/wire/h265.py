@@ -34,6 +34,7 @@ class Depacketizer(Assembler):
     AGGREGATE, FRAGMENT = 48, 49
     PLAIN = frozenset(range(48))
     KEYS = frozenset(range(16, 24))
+    SLICES = frozenset({0, 1})
     SETS = frozenset({VPS, SPS, PPS})
     DROPPED = frozenset({DELIMITER, 36, 37, 38})  # delimiter, end of sequence, end of stream, filler
     BEGINNINGS = frozenset({VPS, SPS, DELIMITER})

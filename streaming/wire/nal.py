@@ -24,7 +24,7 @@ from typing import ClassVar
 
 from streaming.media import AccessUnit, VideoTrack
 from streaming.wire import Malformed
-from streaming.wire.rtp import Packet, Unwrapper
+from streaming.wire.rtp import SHORT_HEADER, Packet, Unwrapper
 
 MAX_UNIT = 8 * 1024 * 1024  # a 4K key picture at the highest quality has about 2 MB
 MAX_PIECES = 16_384
@@ -47,6 +47,7 @@ class Assembler(ABC):
     FRAGMENT: ClassVar[int]
     PLAIN: ClassVar[frozenset[int]]  # types that a NAL unit of its own may have
     KEYS: ClassVar[frozenset[int]]
+    SLICES: ClassVar[frozenset[int]]  # of pictures that refer to others
     SETS: ClassVar[frozenset[int]]
     DROPPED: ClassVar[frozenset[int]]  # delimiters, filler: nothing a picture needs
     BEGINNINGS: ClassVar[frozenset[int]]  # with which an access unit certainly begins
@@ -68,7 +69,6 @@ class Assembler(ABC):
         self._open = False  # something of it has arrived
         # The fragmented NAL unit under construction: where its pieces begin, or -1; and how its packets begin.
         self._fragment_at = -1
-        self._fragment_first = -1
         self._fragment_type = 0
         self._middle = b""
 
@@ -83,49 +83,99 @@ class Assembler(ABC):
                     self.malformed += 1
 
     @property
-    def middle(self) -> bytes:
-        """How the payload of the next piece of a fragmented unit begins, unless it is the last; nothing when no such
-        unit is under way. Nine packets of ten are such pieces, so those who read many look for them first."""
-        return b"" if self._fragment_at < 0 or self._damaged else self._middle
+    def following(self) -> int:
+        """The number of the packet that would follow without a gap."""
+        return self._expected
 
-    def extend(self, pieces: list[bytes]) -> None:
-        """Pieces of the fragmented unit under way that followed each other in order, without how they began."""
-        self._expected = (self._expected + len(pieces)) & 0xFFFF
-        self._size += sum(map(len, pieces))
-        self._pieces += pieces
-        if self._size > MAX_UNIT or len(self._pieces) > MAX_PIECES:
-            self._refuse()
+    def push_plain(self, packets: Sequence[bytes], received: float, *, marker: bool) -> Sequence[AccessUnit] | None:
+        """Packets from the following one on, without a gap, with nothing but 12 bytes of header; `marker` is the last
+        one's. None, and nothing done, if they are not all of one picture."""
+        timestamp = int.from_bytes(packets[0][4:8], "big")
+        if marker and self.track is not None and not (self._open or self._waiting_for_key or self._sets_changed):
+            only_slice = self._only_slice(packets)
+            if only_slice:
+                self._expected = (self._expected + len(packets)) & 0xFFFF
+                self._timestamp = timestamp
+                return (AccessUnit(self.track, self._clock.unwrap(timestamp), received, False, only_slice),)
+        if [packet[4:8] for packet in packets].count(packets[0][4:8]) != len(packets):
+            return None
+        self._expected = (self._expected + len(packets)) & 0xFFFF
+        done = self._turn_to(timestamp, gap=False, received=received)
+        self._open = True
+        at, count = 0, len(packets)
+        while at < count and not self._damaged:
+            packet = packets[at]
+            self._take_payload(packet, SHORT_HEADER, len(packet))
+            at += 1
+            if self._fragment_at >= 0 and at < count:
+                at += self._take_middles(packets[at:])
+        return self._with_marker(done, received) if marker else done
 
     def push(self, packet: Packet, received: float) -> Sequence[AccessUnit]:
         marker, _, sequence, timestamp, _, _, data, start, end = packet
-        at = start + self.HEADER
-        if (
-            at + 1 < end
-            and sequence == self._expected
-            and timestamp == self._timestamp
-            and data[start] == self._fragment_first
-            and data[at] == self._fragment_type
-        ):
-            # The next piece of the fragmented unit, neither its first nor its last, like nine packets out of ten.
-            self._expected = (sequence + 1) & 0xFFFF
-            self._append(data[at + 1 : end], end - at - 1)
-            return self._finish(received, whole=True) if marker else _NOTHING
-        done = _NOTHING
         gap = sequence != self._expected
         self._expected = (sequence + 1) & 0xFFFF
-        if timestamp != self._timestamp:
-            if self._open:  # it ended without a marker
-                done = self._finish(received, whole=not gap)
-            self._timestamp = timestamp
-        kind = data[start] >> self.SHIFT & self.MASK if at <= end else -1
+        done = self._turn_to(timestamp, gap=gap, received=received)
         if gap:
             self._waiting_for_key = True
-            if self._open or not self._begins_unit(kind, data, start, end):
+            if self._open or not self._begins_unit(data, start, end):
                 self._damage()
         self._open = True
-        if self._damaged:
-            pass  # nothing can mend it; its end is awaited
-        elif kind == self.FRAGMENT:
+        if not self._damaged:  # else nothing can mend it; its end is awaited
+            self._take_payload(data, start, end)
+        return self._with_marker(done, received) if marker else done
+
+    def _turn_to(self, timestamp: int, *, gap: bool, received: float) -> Sequence[AccessUnit]:
+        """The access unit that ends here without a marker, if one does."""
+        if timestamp == self._timestamp:
+            return _NOTHING
+        done = self._finish(received, whole=not gap) if self._open else _NOTHING
+        self._timestamp = timestamp
+        return done
+
+    def _with_marker(self, done: Sequence[AccessUnit], received: float) -> Sequence[AccessUnit]:
+        finished = self._finish(received, whole=True)
+        return (*done, *finished) if done else finished
+
+    def _only_slice(self, packets: Sequence[bytes]) -> bytes:
+        """The picture, if it is nothing but a slice in fragments, perhaps behind a delimiter, and refers to others: so
+        are 29 of 30. Otherwise nothing."""
+        head, at = packets[0], 0
+        if (
+            len(head) > SHORT_HEADER
+            and head[SHORT_HEADER] >> self.SHIFT & self.MASK in self.DROPPED
+            and len(packets) > 1
+        ):
+            if packets[1][4:SHORT_HEADER] != head[4:SHORT_HEADER]:
+                return b""
+            head, at = packets[1], 1
+        begin = SHORT_HEADER + self.HEADER + 1
+        if len(head) <= begin or head[SHORT_HEADER] >> self.SHIFT & self.MASK != self.FRAGMENT:
+            return b""
+        kind = head[begin - 1] & self.MASK
+        if head[begin - 1] != 0x80 | kind or kind not in self.SLICES or head[SHORT_HEADER] & 0x80:
+            return b""
+        indicator = head[SHORT_HEADER : begin - 1]
+        # Timestamp and source, then what tells a piece of a unit.
+        ahead = head[4 : begin - 1]
+        heads = [packet[4:begin] for packet in packets[at + 1 :]]
+        pieces = [packet[begin:] for packet in packets[at:]]
+        if (
+            not heads
+            or heads.pop() != ahead + bytes((0x40 | kind,))
+            or heads.count(ahead + bytes((kind,))) != len(heads)
+            or b"" in pieces
+        ):
+            return b""
+        size = self.HEADER + sum(map(len, pieces))
+        first = indicator[0] & ~(self.MASK << self.SHIFT) | kind << self.SHIFT
+        return b"".join((LENGTH.pack(size), bytes((first, *indicator[1:])), *pieces))
+
+    # --- NAL units ----------------------------------------------------------------------------------------------------
+    def _take_payload(self, data: bytes, start: int, end: int) -> None:
+        at = start + self.HEADER
+        kind = data[start] >> self.SHIFT & self.MASK if at <= end else -1
+        if kind == self.FRAGMENT:
             self._take_fragment(data, start, end)
         elif kind == self.AGGREGATE:
             self._take_aggregate(data, at, end)
@@ -133,12 +183,7 @@ class Assembler(ABC):
             self._take(data[start:end])
         else:
             self.malformed += 1  # too short to carry anything that a picture could miss
-        if marker:
-            finished = self._finish(received, whole=True)
-            return (*done, *finished) if done else finished
-        return done
 
-    # --- NAL units ----------------------------------------------------------------------------------------------------
     def _take(self, nal: bytes) -> None:
         kind = nal[0] >> self.SHIFT & self.MASK
         if self._fragment_at >= 0 or nal[0] & 0x80 or kind not in self.PLAIN or len(nal) < self.HEADER:
@@ -177,7 +222,6 @@ class Assembler(ABC):
                 self._refuse()
                 return
             self._fragment_at = len(self._pieces)
-            self._fragment_first = data[start]
             self._fragment_type = kind
             self._middle = bytes((*data[start:at], kind))
             self._append(b"", 4)  # its length, known at its end
@@ -190,9 +234,25 @@ class Assembler(ABC):
         if flags & 0x40 and self._fragment_at >= 0:
             self._end_fragment()
 
+    def _take_middles(self, packets: Sequence[bytes]) -> int:
+        """Take the next pieces of the fragmented unit under way, without its last, and answer how many that were. Nine
+        packets of ten are such pieces, and all begin in the same way."""
+        middle = self._middle
+        begin = SHORT_HEADER + len(middle)
+        pieces = []
+        for packet in packets:
+            if packet[SHORT_HEADER:begin] != middle or len(packet) == begin:
+                break
+            pieces.append(packet[begin:])
+        self._size += sum(map(len, pieces))
+        self._pieces += pieces
+        if self._size > MAX_UNIT or len(self._pieces) > MAX_PIECES:
+            self._refuse()
+        return len(pieces)
+
     def _end_fragment(self) -> None:
         at, kind = self._fragment_at, self._fragment_type
-        self._fragment_at = self._fragment_first = -1
+        self._fragment_at = -1
         pieces = self._pieces
         if kind in self.SETS or kind in self.DROPPED:
             nal = b"".join(pieces[at + 1 :])
@@ -216,11 +276,14 @@ class Assembler(ABC):
 
     def _damage(self) -> None:
         self._damaged = True
-        self._fragment_at = self._fragment_first = -1
+        self._fragment_at = -1
         self._pieces.clear()
         self._size = 0
 
-    def _begins_unit(self, kind: int, data: bytes, start: int, end: int) -> bool:
+    def _begins_unit(self, data: bytes, start: int, end: int) -> bool:
+        if start + self.HEADER > end:
+            return False
+        kind = data[start] >> self.SHIFT & self.MASK
         first = start + self.HEADER + 2
         if kind == self.AGGREGATE and first < end:
             kind = data[first] >> self.SHIFT & self.MASK
@@ -249,7 +312,7 @@ class Assembler(ABC):
         self._pieces = []
         self._size = 0
         self._key = self._damaged = self._open = False
-        self._fragment_at = self._fragment_first = -1
+        self._fragment_at = -1
         if good and empty:
             return _NOTHING
         if self._sets_changed and good and key:

@@ -41,9 +41,15 @@ class DecodeTimes:
     def place(self, time: int, key: bool) -> tuple[int, int]:
         """The decode time of the picture shown at `time`, and how much later it is shown. Decode times grow, except
         where the sender's clock steps back."""
+        shown = self._shown
+        if shown and not (key or self.depth) and 0 < (interval := time - shown[-1]) < LONGEST:  # as nearly always
+            shown.append(time)
+            if len(shown) > MAX_DEPTH + 1:
+                del shown[0]
+            self._interval, self._last = interval, time
+            return time, 0
         if key:
             self._look_back()
-        shown = self._shown
         if not shown or self._is_beginning(time, time - shown[-1], key):
             decode = time - self.depth * self._interval
             if shown and shown[-1] < time:

@@ -30,6 +30,8 @@ from streaming.wire import Malformed
 _HEADER = struct.Struct("!BBHII")
 _EXTENSION = struct.Struct("!HH")
 
+SHORT_HEADER = 12  # bytes of a header that has nothing but what every header has
+
 # A packet may come this many places late. Waiting costs nothing when a packet is really lost: its picture and the ones
 # after it are dropped up to the next key frame anyway.
 WINDOW = 8
@@ -58,11 +60,11 @@ class Packet(NamedTuple):
 
 def parse(datagram: bytes) -> Packet:
     end = len(datagram)
-    if end < 12:
-        raise Malformed(f"an RTP packet has at least 12 bytes, this one {end}")
+    if end < SHORT_HEADER:
+        raise Malformed(f"an RTP packet has at least {SHORT_HEADER} bytes, this one {end}")
     first, second, sequence, timestamp, ssrc = _HEADER.unpack_from(datagram)
     extension = b""
-    start = 12
+    start = SHORT_HEADER
     if first != 0x80:  # anything but the plain header that nearly every packet has
         if first >> 6 != 2:
             raise Malformed(f"RTP version {first >> 6} instead of 2")

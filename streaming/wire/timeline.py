@@ -19,24 +19,25 @@ said to last, before anything was known, must not stay between sound and picture
 
 from __future__ import annotations
 
+FIRST = 1 / 30  # seconds that the very first picture is said to last, before there is any interval
+LONGEST = 2.0  # seconds; a longer interval is none between two pictures
+HOLE = 3.0  # times the present pace
+PERSISTENT = 3  # holes in a row make a new pace
+SMOOTHED = 8  # intervals
+GAIN = 1 / 64  # of its distance from the arrival each unit makes good
+BEND = 1 / 100
+FIRST_FEW = 16
+FIRST_GAIN, FIRST_BEND = 1 / 8, 1 / 20
+
 
 class Timeline:
-    FIRST = 1 / 30  # seconds that the very first picture is said to last, before there is any interval
-    LONGEST = 2.0  # seconds; a longer interval is none between two pictures
-    HOLE = 3.0  # times the present pace
-    PERSISTENT = 3  # holes in a row make a new pace
-    SMOOTHING = 1 / 8
-    GAIN = 1 / 64  # of its distance from the arrival each unit makes good
-    BEND = 1 / 100
-    FIRST_FEW = 16
-    FIRST_GAIN, FIRST_BEND = 1 / 8, 1 / 20
-
     def __init__(self, rate: int, origin: float) -> None:
         """`origin` is the Unix time that is zero, the same for all that is to be mixed."""
         self._rate = rate
         self._origin = origin
-        self._position = -1.0  # nothing was placed yet
-        self._pace = self.FIRST * rate
+        self._longest = LONGEST * rate
+        self._position = 0.0
+        self._pace = FIRST * rate
         self._settled = False
         self._intervals = 0
         self._placed = 0
@@ -46,20 +47,36 @@ class Timeline:
     def place(self, time: int, received: float, lasting: int = 0) -> tuple[int, int]:
         """Where a unit of the sender's `time` begins, and how long it lasts. Sound tells by itself how long that is."""
         arrival = (received - self._origin) * self._rate
-        if self._position < 0:
+        last, self._last = self._last, time
+        hole = False
+        if last is None:
             self._position = max(0.0, arrival)
-        hole = self._last is not None and self._is_hole(time - self._last, lasting)
-        self._last = time
-        pace = self._pace
-        behind = arrival - self._position
-        start = round(self._position)
+            if lasting:
+                self._pace = float(lasting)
+        elif (
+            self._settled
+            and not lasting
+            and 0 < (interval := time - last) <= HOLE * self._pace  # as nearly always
+            and interval <= self._longest
+        ):
+            self._holes = 0
+            self._intervals += 1
+            self._pace += (interval - self._pace) / (SMOOTHED if self._intervals > SMOOTHED else self._intervals)
+        else:
+            hole = self._is_hole(time - last, lasting)
+        position, pace = self._position, self._pace
+        behind = arrival - position
         if hole and behind > 0:
             self._position += behind + pace
         else:
-            beginning = self._placed < self.FIRST_FEW
-            self._placed += 1
-            gain, bend = (self.FIRST_GAIN, self.FIRST_BEND) if beginning else (self.GAIN, self.BEND)
-            self._position += pace + min(pace * bend, max(-pace * bend, behind * gain))
+            gain, bend = GAIN, BEND
+            if self._placed < FIRST_FEW:
+                self._placed += 1
+                gain, bend = FIRST_GAIN, FIRST_BEND
+            bend *= pace
+            bent = behind * gain
+            self._position += pace + (bend if bent > bend else -bend if bent < -bend else bent)
+        start = round(position)
         return start, round(self._position) - start
 
     def _is_hole(self, interval: int, lasting: int) -> bool:
@@ -67,18 +84,13 @@ class Timeline:
         if lasting:
             before, self._pace = self._pace, float(lasting)
             return not 0 < interval < 2 * before
-        if not 0 < interval <= self.LONGEST * self._rate:
+        if not 0 < interval <= self._longest:
             return True
-        if self._settled and interval > self.HOLE * self._pace:
-            self._holes += 1
-            if self._holes < self.PERSISTENT:
-                return True
-            self._settled = False
-        self._holes = 0
         if self._settled:
-            self._intervals += 1
-            self._pace += (interval - self._pace) * max(self.SMOOTHING, 1 / self._intervals)
-        else:
-            self._pace = float(interval)
-            self._settled, self._intervals = True, 1
+            self._holes += 1
+            if self._holes < PERSISTENT:
+                return True
+        self._holes = 0
+        self._pace = float(interval)
+        self._settled, self._intervals = True, 1
         return False

@@ -2,9 +2,10 @@
 
 import random
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streaming.media import Unit
@@ -23,6 +24,12 @@ def units(packets: list[bytes], cuts: list[int]) -> tuple[list[Unit], dict[str, 
     for begin, end in pairwise(places):
         line.take(packets[begin:end])
     return [unit._replace(received=0.0) for unit in found], line.figures()
+
+
+@pytest.fixture(autouse=True)
+def no_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else what a busy machine does to these tests would count as the network's delay."""
+    monkeypatch.setattr(lines, "time", SimpleNamespace(time=lambda: 1_700_000_000.0))
 
 
 def one_by_one(packets: list[bytes]) -> tuple[list[Unit], dict[str, int]]:
@@ -44,19 +51,19 @@ def test_a_whole_film_in_one_burst_is_the_film():
 @given(
     st.lists(st.integers(0, 10**6), max_size=30), st.integers(0, 2**32), st.sampled_from(["whole", "lossy", "mixed"])
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_it_does_not_matter_how_packets_are_bundled(cuts: list[int], seed: int, kind: str):
     dice = random.Random(seed)
     packets = PACKETS
     if kind == "lossy":
-        packets = [packet for packet in PACKETS if dice.random() > 0.02]
+        packets = [packet for packet in PACKETS if dice.random() > 0.02 or packet is PACKETS[-1]]
     elif kind == "mixed":
         packets = shuffled_within(PACKETS, 6, seed)
     assert units(packets, cuts) == one_by_one(packets)
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_packet_of_another_stream_or_a_damaged_one_among_them_changes_nothing(seed: int):
     dice = random.Random(seed)
     packets = list(PACKETS)
