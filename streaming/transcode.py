@@ -193,6 +193,10 @@ class _Conversion:
         self._viewer = viewer
         self._on_unit = on_unit
 
+    @property
+    def sound_problem(self) -> str:
+        return self._viewer.sound_problem
+
     def want_sound(self, wanted: bool) -> None:
         """Sound needs no change, so it is passed on as it comes."""
         self._viewer.tap_sound(self._on_unit if wanted else None)

@@ -119,6 +119,11 @@ class Viewer:
         except IndexError:  # asked from another thread, while they change
             return 0.0
 
+    @property
+    def sound_problem(self) -> str:
+        """Why there is no sound though somebody wants it."""
+        return self._relay.sound_problem
+
     def figures(self) -> dict[str, float]:
         return {
             "frames": self.frames,
@@ -192,9 +197,10 @@ class Viewer:
 
     def _ready(self) -> Item | None:
         relay = self._relay
-        if self._told is not relay.status:
-            self._told = relay.status
-            return relay.status
+        status = relay.status_for_listeners if self.sound else relay.status
+        if self._told is not status:
+            self._told = status
+            return status
         if self.paused:
             return None
         pictures = relay.pictures

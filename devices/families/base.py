@@ -102,6 +102,7 @@ class Sound:
     transport: str  # rtp or http
     codec: str = ""  # gsm; "" where the packets tell
     g726: str = "le"  # how G.726 is packed, should it be that
+    g711: str = ""  # the law of G.711, should it be that: pcmu or pcma; "" where it must be heard
 
 
 @dataclass

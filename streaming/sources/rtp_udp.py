@@ -134,7 +134,7 @@ class RtpUpstream:
         return self._session.lost_reason
 
     @property
-    def remark(self) -> str:
+    def sound_problem(self) -> str:
         return self._sound.problem
 
     def want_sound(self, wanted: bool) -> None:

@@ -467,6 +467,7 @@ class RtspUpstream:
         self._timeout = rtsp.DEFAULT_TIMEOUT
         self._pictures: Medium | None = None
         self._sound: Medium | None = None
+        self._no_sound = ""  # why there is none, in a sentence
         self._wants_sound = False
 
     @property
@@ -476,6 +477,10 @@ class RtspUpstream:
     @property
     def lost_reason(self) -> str:
         return self._connection.lost_reason
+
+    @property
+    def sound_problem(self) -> str:
+        return self._no_sound if self._wants_sound else ""
 
     def want_sound(self, wanted: bool) -> None:
         self._wants_sound = wanted
@@ -510,6 +515,10 @@ class RtspUpstream:
     async def _set_up_sound(self, base: str, media: sdp.Media | None, on_unit: Callable[[Unit], None]) -> None:
         framing = _framing(media) if media is not None else None
         if media is None or framing is None:
+            self._no_sound = (
+                f"{self._connection.peer} sends no sound by RTSP. Switch its audio and its audio transmission on, in "
+                "its settings."
+            )
             return
 
         def take(unit: Unit) -> None:
@@ -521,6 +530,7 @@ class RtspUpstream:
         except (DeviceError, SourceFailed) as error:
             if self._connection.closed:
                 raise
+            self._no_sound = str(error)
             logger.warning("no sound by RTSP: %s", error, extra={"stream": self._name})
 
     async def _set_up(

@@ -35,7 +35,7 @@ from devices.models import Camera
 from streaming.media import AudioUnit
 from streaming.sources import SourceFailed, lines
 from streaming.sources.lines import Framing, RtpLine
-from streaming.wire import Malformed, aac, multipart, rtp, sound
+from streaming.wire import Malformed, aac, g711, multipart, rtp, sound
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +65,41 @@ class Aac:
         return self._framer.push(packet.payload, packet.timestamp, received, marker=packet.marker)
 
 
+class G711:
+    """G.711 of a device that does not tell its law: it is heard (`wire.g711`). Nothing is passed on until it is clear,
+    but for sound that tells nothing for too long."""
+
+    LONGEST = 16_000  # bytes, two seconds
+
+    def __init__(self) -> None:
+        self._heard = b""
+        self._framer: sound.Framer | None = None
+
+    @property
+    def malformed(self) -> int:
+        return self._framer.malformed if self._framer is not None else 0
+
+    def push(self, payload: bytes, timestamp: int | None, received: float) -> Sequence[AudioUnit]:
+        if self._framer is None:
+            self._heard += payload
+            law = g711.law_of(self._heard)
+            if law is None and len(self._heard) < self.LONGEST:
+                return ()
+            self._heard, self._framer = b"", sound.Framer(law or _G711_LAWS[0])
+        return self._framer.push(payload, timestamp, received)
+
+
+_G711_LAWS = ("pcmu", "pcma")  # Japan's first
+Telephone = sound.Framer | G711
+
+
+def _telephone(kind: str, law: str) -> Telephone:
+    """`law` is that of G.711, or "" when nobody knows."""
+    if kind not in _G711_LAWS:
+        return sound.Framer(kind)
+    return sound.Framer(law) if law else G711()
+
+
 class TypeLess:
     """Sound of an i-PRO recorder, whose packets do not tell their codec (2.3.6).
 
@@ -74,10 +109,11 @@ class TypeLess:
 
     _CLOCKS = (sound.RATE, 90_000)
 
-    def __init__(self, g726: str) -> None:
-        self._g726 = f"g726{g726}"
+    def __init__(self, described: Sound) -> None:
+        self._g726 = f"g726{described.g726}"
+        self._g711 = described.g711
         self._aac: Aac | None = None
-        self._telephone: sound.Framer | None = None
+        self._telephone: Telephone | None = None
         self._ticks = 1.0  # of the packets' clock for each sample
         self._before: rtp.Packet | None = None
         self._dropped = 0
@@ -116,7 +152,7 @@ class TypeLess:
             for clock in self._CLOCKS
         }
         (kind, self._ticks), _ = min(kinds.items(), key=lambda entry: entry[1])
-        self._telephone = sound.Framer(kind)
+        self._telephone = _telephone(kind, self._g711)
 
 
 # --- Over HTTP --------------------------------------------------------------------------------------------------------
@@ -132,11 +168,11 @@ class Stream(Protocol):
 class Parts:
     """i-PRO: each part has a byte 00, then what one RTP packet would carry."""
 
-    def __init__(self, content_type: str, g726: str) -> None:
+    def __init__(self, content_type: str, described: Sound) -> None:
         self.malformed = 0
         self._parser = multipart.Parser(content_type)
-        self._g726 = g726
-        self._framer: aac.Framer | sound.Framer | None = None
+        self._described = described
+        self._framer: aac.Framer | Telephone | None = None
         self._kind = ""
 
     def feed(self, piece: bytes, received: float) -> Sequence[AudioUnit]:
@@ -144,7 +180,7 @@ class Parts:
 
     def _part(self, part: multipart.Part, received: float) -> Sequence[AudioUnit]:
         content_type = part.headers.get("content-type", "")
-        kind = sound.kind_of(content_type, self._g726)
+        kind = sound.kind_of(content_type, self._described.g726)
         try:
             body = sound.without_lead(part.body)
         except Malformed:
@@ -153,13 +189,13 @@ class Parts:
             self.malformed += 1
             return ()
         if kind != self._kind or self._framer is None:
-            self._kind, self._framer = kind, _framer(kind, content_type)
+            self._kind, self._framer = kind, _framer(kind, content_type, self._described.g711)
         return self._framer.push(body, None, received)
 
 
-def _framer(kind: str, content_type: str) -> aac.Framer | sound.Framer:
+def _framer(kind: str, content_type: str, law: str) -> aac.Framer | Telephone:
     if kind != "aac":
-        return sound.Framer(kind)
+        return _telephone(kind, law)
     told = re.search(r"([0-9]{1,2})k", content_type)
     rate = 1000 * int(told[1]) if told else AAC_RATE
     return aac.Framer(rate if rate in aac.RATES else AAC_RATE, headers=False)
@@ -198,7 +234,7 @@ def stream_of(described: Sound, headers: Mapping[str, str]) -> Stream:
     if described.codec == "gsm":
         return Gsm(content_type)
     if content_type.lower().startswith("multipart/"):
-        return Parts(content_type, described.g726)
+        return Parts(content_type, described)
     if "aac" in content_type.lower():
         return Adts()
     raise SourceFailed(f"The device sends sound as {content_type[:40] or 'nothing known'}, which cannot be played.")
@@ -253,7 +289,7 @@ async def _by_rtp(
 ) -> AsyncIterator[Line]:
     from streaming.sources.rtp_udp import Ear, addresses_of  # which opens a switch beside its pictures
 
-    framings: dict[int, Framing] = {lines.AAC: Aac(), lines.SOUND: TypeLess(described.g726)}
+    framings: dict[int, Framing] = {lines.AAC: Aac(), lines.SOUND: TypeLess(described)}
 
     def take(unit: object) -> None:
         assert isinstance(unit, AudioUnit)

@@ -340,6 +340,7 @@ async def test_without_sound_of_its_own_the_session_has_pictures_alone(
         init, parts = await pieces(viewer, 5)
         assert init.sound is None
         assert in_order(numbers(init, parts))
+        assert "no sound by RTSP" in relays.all()[camera.pk, "h264"].status_for_listeners.detail
     await until(lambda: not relays.figures())
     assert methods(recorder).count("SETUP") == 1
 

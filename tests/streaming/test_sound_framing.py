@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from devices.families.base import Sound
 from streaming.media import AudioTrack, AudioUnit
 from streaming.sources.sound import TypeLess, Untimed
 from streaming.wire import rtp
@@ -31,7 +32,7 @@ def packets(payload: bytes, step: int, count: int = 4) -> list[rtp.Packet]:
     ],
 )
 def test_the_time_between_packets_tells_the_codec(step: int, kind: str, samples: int):
-    framing = TypeLess("be")
+    framing = TypeLess(Sound("rtp", g726="be", g711="pcmu"))
     units = [unit for packet in packets(PAYLOAD, step) for unit in framing.push(packet, 0.0)]
     assert {unit.track.kind for unit in units} == {kind}
     assert [b.time - a.time for a, b in pairwise(units)] == [samples] * 2
@@ -41,7 +42,7 @@ def test_the_time_between_packets_tells_the_codec(step: int, kind: str, samples:
 def test_headers_that_add_up_are_aac():
     unit = bytes([0x01, 0x40]) + PAYLOAD
     payload = b"\0\x10" + (len(unit) << 3).to_bytes(2, "big") + unit
-    framing = TypeLess("le")
+    framing = TypeLess(Sound("rtp"))
     units = [each for packet in packets(payload, 1024) for each in framing.push(packet, 0.0)]
     assert [each.data for each in units] == [unit] * 4
     assert units[0].track == AudioTrack("aac", "mp4a.40.2", 48_000, 1, b"\x11\x88")

@@ -32,7 +32,7 @@ from streaming.ring import Fragment
 from streaming.sources import sound
 from streaming.sources.open import device_source
 from streaming.transcode import converted
-from streaming.viewer import Init, State, Viewer
+from streaming.viewer import Init, State, Status, Viewer
 from tests.streaming.conftest import TOLD
 from tests.streaming.seeing import pieces, state, stuck, until
 
@@ -176,13 +176,20 @@ async def test_a_povcam_is_heard_in_step_and_everything_is_given_back(
     assert list(povcam.sessions()) == []
 
 
-async def test_a_povcam_without_sound_shows_its_pictures(relays: Relays, povcam: PovcamSimulator, camera_of):
+async def test_a_povcam_without_sound_shows_its_pictures_and_tells_who_listens(
+    relays: Relays, povcam: PovcamSimulator, camera_of
+):
     camera = await camera_of(povcam)
-    with listen(relays, camera, "h264") as viewer:
+    source = device_source(camera.pk, "h264")
+    with listen(relays, camera, "h264") as viewer, relays.watch(camera.pk, "h264", source, stuck) as deaf:
         status = await state(viewer, State.LIVE)
         while not status.detail:
             status = await state(viewer, State.LIVE)
         assert "sends no sound. Switch its audio" in status.detail
+        async with asyncio.timeout(20):
+            while deaf.frames < 5:
+                item = await deaf.next()
+                assert not isinstance(item, Status) or "sound" not in item.detail
         shown = viewer.frames
         async with asyncio.timeout(20):
             while viewer.frames < shown + 5:
@@ -190,6 +197,32 @@ async def test_a_povcam_without_sound_shows_its_pictures(relays: Relays, povcam:
                 assert not isinstance(item, Init) or item.sound is None
     await until(lambda: not relays.figures())
     assert list(povcam.sessions()) == []
+
+
+async def test_why_nothing_is_heard_is_told_as_soon_as_somebody_wants_to_hear_and_no_longer(
+    relays: Relays, povcam: PovcamSimulator, camera_of, hasty: None
+):
+    camera = await camera_of(povcam)
+    with relays.watch(camera.pk, "h264", device_source(camera.pk, "h264"), stuck) as viewer:
+        await pieces(viewer, 1)
+        viewer.hear(True)
+        while not (status := await state(viewer, State.LIVE)).detail:
+            pass
+        assert "sends no sound" in status.detail
+        viewer.hear(False)
+        while (status := await state(viewer, State.LIVE)).detail:
+            pass
+
+
+async def test_who_sees_a_converted_picture_is_told_too_why_nothing_is_heard(
+    relays: Relays, povcam: PovcamSimulator, camera_of, hasty: None
+):
+    camera = await camera_of(povcam)
+    original = partial(relays.watch, camera.pk, "h264", device_source(camera.pk, "h264"))
+    with relays.watch(camera.pk, "h264~low", converted(original, Rendition.LOW), stuck, sound=True) as viewer:
+        while not (status := await state(viewer, State.LIVE)).detail:
+            pass
+        assert "sends no sound" in status.detail
 
 
 # --- i-PRO ------------------------------------------------------------------------------------------------------------
@@ -241,7 +274,7 @@ async def recorder_of(relays: Relays, new_camera) -> AsyncIterator[object]:
 
 
 @pytest.mark.parametrize("transport", ["rtp", "http"])
-@pytest.mark.parametrize(("audio", "g726"), [("g711u", "le"), ("g726", "be"), ("g726le", "le")])
+@pytest.mark.parametrize(("audio", "g726"), [("g711u", "le"), ("g711a", "le"), ("g726", "be"), ("g726le", "le")])
 async def test_a_recorder_is_heard_whatever_its_codec(
     relays: Relays, recorder_of, transport: str, audio: str, g726: str
 ):

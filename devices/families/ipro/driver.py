@@ -72,6 +72,7 @@ class IproDriver(Driver):
         WordOption("transport", "auto", "How pictures come to us.", ("auto", "rtp", "http", "mjpeg")),
         WordOption("ptz_steps", "16", "The speeds that its cameras know.", ("16", "256")),
         WordOption("g726", "le", "The order of the halves of each byte in G.726 sound.", ("le", "be")),
+        WordOption("g711", "auto", "The law of G.711 sound; auto: what it sounds like.", ("auto", "pcmu", "pcma")),
         WordOption("download_times", "utc", "What download times are given in.", ("utc", "local")),
         NumberOption("uid_reserve", 2, "Places for clients that are left to others on the recorder.", 0, 15),
     )
@@ -265,8 +266,10 @@ class IproDriver(Driver):
             )
 
     def sound(self, stream: Stream) -> Sound | None:
-        """It tells the codec of its sound in no packet by RTP, and how G.726 is packed nowhere."""
-        return Sound("rtp" if stream.transport == "rtp" else "http", g726=self.option("g726"))
+        """It tells the codec of its sound in no packet by RTP, and how G.726 is packed and the law of G.711 nowhere."""
+        law = self.option("g711")
+        way = "rtp" if stream.transport == "rtp" else "http"
+        return Sound(way, g726=self.option("g726"), g711="" if law == "auto" else law)
 
     @asynccontextmanager
     async def rtp_sound(
