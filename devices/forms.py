@@ -53,6 +53,7 @@ class EventFilter(forms.Form):
         "states": ("device.state",),
         "problems": ("device.problem", "device.problem_over"),
         "recording": ("device.recording",),
+        "switches": ("device.switch",),
         "care": ("device.restart", "device.back", "device.not_back", "device.reset", "device.certificate_changed"),
     }
 
@@ -70,6 +71,7 @@ class EventFilter(forms.Form):
             ("states", "States"),
             ("problems", "Problems"),
             ("recording", "Recording"),
+            ("switches", "Triggers and switches"),
             ("care", "Restarts and certificates"),
         ],
     )

@@ -1,8 +1,8 @@
 """What happened to devices, and how they were: events for people and programs, samples for the past of each device.
 
-An event is a change: of the state, of recording, of what is wrong. It is written to the table and told to open sockets.
-A sample is taken at each change of state, of facts at most each CHANGED_SECONDS, and each SAMPLE_SECONDS in between, so
-that a card that fills does not fill the database. Both are forgotten after a time.
+An event is a change: of the state, of recording, of a switch, of what is wrong. It is written to the table and told to
+open sockets. A sample is taken at each change of state, of facts at most each CHANGED_SECONDS, and each SAMPLE_SECONDS
+in between, so that a card that fills does not fill the database. Both are forgotten after a time.
 """
 
 from __future__ import annotations
@@ -59,6 +59,11 @@ def facts_changed(device: Device, before: Mapping[str, Any], now: Mapping[str, A
     if was is not None and recording is not None and was != recording:
         text = f"{device.name} {'records' if recording else 'has stopped recording'}."
         happened("device.recording", device, text, recording=recording)
+    switches = (before.get("now") or {}).get("switches") or {}
+    for name, on in ((now.get("now") or {}).get("switches") or {}).items():
+        if None not in (on, switches.get(name)) and on != switches[name]:
+            text = f"{device.name}: {name} is {'on' if on else 'off'}."
+            happened("device.switch", device, text, switch=name, on=on)
     for problem in now.get("problems") or []:
         if problem not in (before.get("problems") or []):
             happened("device.problem", device, f"{device.name}: {problem}", problem=problem[:500])

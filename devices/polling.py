@@ -459,6 +459,22 @@ def _store_row(finding: _Finding) -> bool:
     return True
 
 
+def told(device_id: int, facts: Mapping[str, Any]) -> None:
+    """What a device told by itself between two looks."""
+    with transaction.atomic():
+        device = Device.objects.select_for_update().filter(pk=device_id, enabled=True).first()
+        if device is None:
+            return
+        before = device.status
+        now = {**(before.get("now") or {}), **facts}
+        if now == before.get("now"):
+            return
+        device.status = {**before, "now": now}
+        device.save(update_fields=["status"])
+    history.facts_changed(device, before, device.status)
+    events.publish("device.changed", device=device_id)
+
+
 def _write(device: Device, changed: Mapping[str, Any], memory: Memory) -> bool:
     seen = {name: getattr(device, name) for name in ("state", *changed)}
     with transaction.atomic():

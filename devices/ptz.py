@@ -35,7 +35,7 @@ from accounts import audit
 from accounts.audit import By
 from accounts.policy import role_of
 from accounts.problems import Problem
-from devices import events, trust
+from devices import beside, events, trust
 from devices.cgi import BadValue, Command, Kind
 from devices.coordination import coordinated, coordinated_sync, key
 from devices.errors import Busy, DeviceError, NoAnswer, NoCoordination, NotSupported, Queued, Refused, Unauthorised
@@ -650,6 +650,8 @@ async def position(camera: Camera) -> tuple[int, int]:
     """Where it looks now: pan and tilt in the device's degrees. Nobody needs to hold it for that."""
     if offered(camera).positions is None:
         raise lacks(camera, "tell where it looks")
+    if told := await beside.position(camera):
+        return told
     return await driver_for(camera.device).position(Gateway(camera.device), camera)
 
 

@@ -11,7 +11,7 @@ from ninja import Field, Query, Schema, Status
 from accounts.api_base import Body, Bool, Int, Number, Page, Paging, paged
 from accounts.guards import endpoint, thing_for
 from accounts.policy import Action
-from devices import presets, ptz
+from devices import beside, presets, ptz
 from devices.api.routing import camera_to_talk_to, router
 from devices.families import driver_for
 from devices.families.base import Stream
@@ -124,6 +124,9 @@ class SteeringOut(Schema):
     works: dict[str, Any] = Field(description="What of steering works; what is not in it is not offered.")
     holder: str | None = Field(description="Who steers it now.")
     moving: bool
+    position: PositionOut | None = Field(
+        description="Where it looks, if its pictures tell and somebody watches; the event camera.position follows it."
+    )
 
 
 class PresetIn(Body):
@@ -147,7 +150,9 @@ class PresetOut(Schema):
 async def get_steering(request: HttpRequest, camera_id: int) -> dict[str, Any]:
     camera = await camera_to_talk_to(request, Action.WATCH, camera_id)
     works, moving = ptz.works(camera), await ptz.is_moving(camera)
-    return {"works": works, "holder": await ptz.holder(camera), "moving": moving}
+    told = await beside.position(camera)
+    position = {"pan": told[0], "tilt": told[1]} if told else None
+    return {"works": works, "holder": await ptz.holder(camera), "moving": moving, "position": position}
 
 
 @router.post("cameras/{int:camera_id}/ptz", response={204: None})
@@ -171,7 +176,8 @@ async def center(request: HttpRequest, camera_id: int, body: PointIn) -> Status[
 @router.get("cameras/{int:camera_id}/position", response=PositionOut)
 @endpoint(Action.WATCH)
 async def get_position(request: HttpRequest, camera_id: int) -> dict[str, Any]:
-    """Where it looks, asked now; 422 for a camera that does not tell."""
+    """Where it looks now, as its pictures tell while somebody watches them, else asked; 422 for a camera that does not
+    tell."""
     pan, tilt = await ptz.position(await camera_to_talk_to(request, Action.WATCH, camera_id))
     return {"pan": pan, "tilt": tilt}
 

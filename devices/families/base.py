@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -214,6 +214,14 @@ class User:
     name: str
     rights: str  # a value of the document
     rights_label: str = ""
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What is told beside a picture; None is what is not."""
+
+    switches: Mapping[str, bool] | None  # as among the facts of `Health`
+    position: tuple[int, int] | None  # where it looks: pan and tilt in the device's degrees
 
 
 @dataclass(frozen=True)
@@ -490,6 +498,10 @@ class Driver(ABC):
     def http_session(self, gateway: Gateway, stream: Stream) -> AbstractAsyncContextManager[HttpSession]:
         """Have the device send a stream as the answer to a request, while the block runs."""
         raise self._lacks("send pictures over HTTP")
+
+    def beside(self, headers: Mapping[str, str]) -> Beside | None:
+        """What the headers of a picture over HTTP tell of the device; their names are in lower case."""
+        return None
 
     def sound(self, stream: Stream) -> Sound | None:
         """How the sound of a stream comes beside its pictures; None where it comes along with them, or not at all."""

@@ -144,6 +144,13 @@ export function steer(panel, { arrowsWithin = null } = {}) {
     });
   }
 
+  /* What its pictures tell while somebody watches them. */
+  const looks = panel.querySelector("[data-position]");
+  function lookingAt({ pan, tilt }) {
+    looks.textContent = `Looks at ${pan}° / ${tilt}°`;
+    looks.hidden = false;
+  }
+
   function centerOn(player, event) {
     const place = placeIn(player, event);
     if (!place) return;
@@ -209,11 +216,17 @@ export function steer(panel, { arrowsWithin = null } = {}) {
   });
   const unsubscribe = [
     subscribe("camera.presets", (message) => message.camera === camera && lookAgain()),
+    subscribe("camera.position", (message) => looks && message.camera === camera && lookingAt(message)),
     subscribe("camera.steered", ({ camera: which, by, instead_of: loser }) => {
       if (which !== camera) return;
       panel.querySelector("[data-holder]").textContent = loser ? `${by} took over from ${loser}` : `${by} is steering`;
     }),
   ];
+  if (looks) {
+    call("GET", `cameras/${camera}/ptz`)
+      .then(({ position }) => position && lookingAt(position))
+      .catch(() => {}); // the next picture that tells something else says so
+  }
   signal.addEventListener("abort", () => {
     release();
     player?.classList.remove("aimed");

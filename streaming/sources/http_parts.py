@@ -18,6 +18,7 @@ from devices.gateway import Gateway
 from devices.models import Camera
 from streaming.media import CLOCK_RATE, AccessUnit, Unit, VideoTrack
 from streaming.sources import lines
+from streaming.sources.beside import Telling, telling
 from streaming.sources.lines import RtpLine
 from streaming.sources.sound import Switch, beside
 from streaming.wire import Malformed, jpeg
@@ -79,11 +80,13 @@ class PartsUpstream:
         line: RtpLine | JpegLine,
         take: Callable[[Mapping[str, str], bytes], None],
         sound: Switch,
+        told: Telling,
     ) -> None:
         self._session = session
         self._line = line
         self._sound = sound
         self._take = take
+        self._told = told
         self._parser = Parser(session.answer.headers.get("content-type", ""))
         self._reading = asyncio.create_task(self._read(), name="parts of an answer")
 
@@ -120,6 +123,7 @@ class PartsUpstream:
             async for piece in self._session.answer.pieces:
                 for part in self._parser.feed(piece):
                     self._take(part.headers, part.body)
+                    self._told.take(part.headers)
         except DeviceError as error:
             reason = str(error)
         except Malformed as error:
@@ -142,8 +146,9 @@ async def _open(
     async with (
         driver_for(camera.device).http_session(Gateway(camera.device), stream) as session,
         beside(camera, session, on_unit) as sound,
+        telling(camera) as told,
     ):
-        upstream = PartsUpstream(session, line, take, sound)
+        upstream = PartsUpstream(session, line, take, sound, told)
         try:
             yield upstream
         finally:

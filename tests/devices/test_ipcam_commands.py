@@ -385,6 +385,23 @@ def test_the_rightmost_bit_beside_a_picture_is_the_first_trigger(text: str, mome
     assert stamp.position == (170, 68)
 
 
+@pytest.mark.parametrize(
+    ("digits", "names"),
+    [
+        ("00000000", set()),
+        ("00000010", {"Trigger2"}),
+        ("00001100", {"ImageUpload", "ImageEmail"}),
+        ("10000000", {"Trigger1"}),  # as the document counts
+        ("01010000", {"Trigger2", "ImageEmail"}),
+        ("11110001", {"Trigger1"}),  # nobody counts so; the vendor's viewer would read this
+    ],
+)
+def test_the_half_in_which_something_is_set_tells_how_a_camera_counts(digits: str, names: set[str]) -> None:
+    switches = read_stamp(f"2008-10-01 15:37:53 IO_{digits}_PT_170_068").switches
+    assert switches is not None
+    assert {name for name, on in switches.items() if on} == names
+
+
 @pytest.mark.parametrize("text", ["", "2008", "IO_2_PT_1_2", "nonsense \x00"])
 def test_a_stamp_that_tells_nothing_is_empty(text: str) -> None:
     assert read_stamp(text) == Stamp(None, None, None)

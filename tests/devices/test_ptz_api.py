@@ -40,6 +40,7 @@ def test_it_moves_and_stops(admin: Api, camera: Camera, simulator: Simulator) ->
         "works": {"zoom": True, "focus": ["near", "far", "auto"], "iris": ["open", "close", "reset"]},
         "holder": "admin0",
         "moving": True,
+        "position": None,
     }
     assert admin("POST", f"{path}/ptz", {"pan": 0, "tilt": 0, "zoom": 0})[0] == 204
     assert head_of(simulator)["zoom_speed"] == 0

@@ -14,6 +14,7 @@ from devices import options
 from devices.cgi import Ask, BadValue, Choice, Command, Group, Values, encode
 from devices.errors import DeviceError, NotSupported, Refused, Unauthorised, WrongAnswer
 from devices.families.base import (
+    Beside,
     Capability,
     Driver,
     Health,
@@ -171,6 +172,12 @@ class IpcamDriver(Driver):
     async def http_session(self, gateway: Gateway, stream: Stream) -> AsyncIterator[HttpSession]:
         async with gateway.stream(cgi.MJPEG) as answer:
             yield HttpSession(stream, answer)
+
+    def beside(self, headers: Mapping[str, str]) -> Beside | None:
+        stamp = read_stamp(headers.get("date", ""))
+        if stamp.switches is None and stamp.position is None:
+            return None
+        return Beside(stamp.switches, stamp.position)
 
     async def snapshot(self, gateway: Gateway, camera: Camera) -> bytes:
         return (await self.ask(gateway, cgi.IMAGE_JPG, limit=PICTURE_LIMIT)).body
