@@ -18,9 +18,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from typing import Any
-
-from websockets.protocol import OPEN
+from typing import Any, NamedTuple
 
 # Linux doubles it. 128 kB are a quarter of a second of 4 Mbit/s, and enough for 5 Mbit/s over 200 ms of round trip.
 SEND_BUFFER = 64 * 1024
@@ -40,30 +38,33 @@ def keep_short(send: Any) -> None:
         line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
-def shortcut(send: Any) -> Callable[[bytes], bool] | None:
-    """A function that writes one binary message to this viewer at once, and says whether it could; None where there is
-    no such way, or messages are compressed."""
+class Line(NamedTuple):
+    """Past everything between us and a viewer's transport; for messages only while nothing waits there."""
+
+    waiting: Callable[[], int]  # bytes
+    write: Callable[
+        [tuple[bytes, bytes]], None
+    ]  # one call to the kernel, without a copy; RuntimeError once it is closed
+
+
+def shortcut(send: Any) -> Line | None:
+    """The line to this viewer; None where there is no such way, or messages are compressed."""
     protocol: Any = getattr(send, "__self__", None)
     conn: Any = getattr(protocol, "conn", None)
     transport = transport_of(send)
     if transport is None or getattr(conn, "extensions", None) != [] or not hasattr(protocol, "close_sent"):
         return None
-    write, waiting, closing = transport.writelines, transport.get_write_buffer_size, transport.is_closing
+    return Line(transport.get_write_buffer_size, transport.writelines)
 
-    def write_message(data: bytes) -> bool:
-        if waiting() or closing() or conn.state is not OPEN or protocol.close_sent:
-            return False
-        size = len(data)
-        if size < 126:
-            head = bytes((0x82, size))
-        elif size < 0x10000:
-            head = b"\x82\x7e" + size.to_bytes(2, "big")
-        else:
-            head = b"\x82\x7f" + size.to_bytes(8, "big")
-        write((head, data))  # one call to the kernel, without a copy
-        return True
 
-    return write_message
+def message(data: bytes) -> tuple[bytes, bytes]:
+    """A binary message as it goes over every such line."""
+    size = len(data)
+    if size < 126:
+        return bytes((0x82, size)), data
+    if size < 0x10000:
+        return b"\x82\x7e" + size.to_bytes(2, "big"), data
+    return b"\x82\x7f" + size.to_bytes(8, "big"), data
 
 
 def drop(send: Any) -> None:

@@ -129,9 +129,9 @@ class LiveConsumer(GuardedConsumer):
             return converted(watch, choice.rendition)
 
         try:
-            write = connection.shortcut(send)
+            line = connection.shortcut(send)
             who = self.user.get_username()
-            with Watching(relays, camera.pk, self._wanted, choice, source_of, self._drop, write, who) as watching:
+            with Watching(relays, camera.pk, self._wanted, choice, source_of, self._drop, line, who) as watching:
                 self._watching = watching
                 while True:
                     item = await watching.next()

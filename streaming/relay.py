@@ -12,8 +12,9 @@ picture (and half a second before it); a viewer is a cursor on it, so it costs n
     upstream fails         "offline", tried again with growing, jittered pauses; also when it never opened
     upstream refuses       the device said no and will again: its viewers are sent away with the device's sentence
 
-Everything runs on one event loop. Per picture and viewer there is one wake-up and nothing else; whatever needs a clock
-(watchdog, rates, abandoned viewers) happens in `_look_after`, twice a second.
+Everything runs on one event loop. Per picture and viewer there is one write to its line, or one wake-up where that must
+wait, and nothing else; whatever needs a clock (watchdog, rates, abandoned viewers) happens in `_look_after`, twice a
+second.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from streaming import connection
+from streaming.connection import Line
 from streaming.media import CLOCK_RATE, AccessUnit, AudioTrack, AudioUnit, Unit, VideoTrack
 from streaming.ring import Fragment, Ring
 from streaming.sources import Source, SourceFailed, SourceRefused, Upstream, remark_of, sound_problem_of
@@ -84,6 +87,7 @@ class Relay:
         self.pictures = Ring()
         self.sound = Ring()
         self.viewers: set[Viewer] = set()
+        self.in_step: dict[Viewer, Line] = {}  # those that wait for the next picture and nothing else
         self.frames = 0
         self.bytes = 0
         self.dropped = 0  # by viewers that are gone
@@ -125,6 +129,7 @@ class Relay:
         self.ask_for_sound()
 
     def leave(self, viewer: Viewer) -> None:
+        viewer.fall_out()
         self.viewers.discard(viewer)
         self.dropped += viewer.dropped
         self.ask_for_sound()
@@ -318,14 +323,35 @@ class Relay:
         data = fmp4.fragment(ring.following + 1, decode_time, duration, key, received, content, offset)
         shown = start + offset / CLOCK_RATE if offset else start
         picture = Fragment(data, key, start, shown, received, len(data) - len(content))
+        if self.in_step:
+            self._hand_on(data)
         ring.append(picture)
         self.frames += 1
         self.bytes += len(data)
-        for viewer in self.viewers:
-            viewer.offer(picture)
+        if len(self.in_step) != len(self.viewers):
+            for viewer in self.viewers:
+                if viewer not in self.in_step:
+                    viewer.wake()
+
+    def _hand_on(self, data: bytes) -> None:
+        """Write the next picture to those in step; who cannot take it at once falls out, and takes it by itself."""
+        message = connection.message(data)
+        slow = []
+        for viewer, (waiting, write) in self.in_step.items():
+            try:
+                if waiting():
+                    slow.append(viewer)
+                else:
+                    write(message)
+            except RuntimeError:  # its connection is closed
+                slow.append(viewer)
+        for viewer in slow:
+            viewer.fall_out()
 
     def _go_live(self, unit: AccessUnit) -> None:
         """The first picture of an upstream, or of a track."""
+        for viewer in self.viewers:
+            viewer.fall_out()  # it is to be told something first
         self._live = unit.track
         self._transit = unit.received - unit.time / CLOCK_RATE
         if self.init is None or self.init.track != unit.track:

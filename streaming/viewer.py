@@ -2,6 +2,10 @@
 
 It costs no copy and no queue. What it gets next is decided when it asks for it, so it can never be behind by more than
 the ring is long.
+
+One that has everything and waits for the next picture alone is in step. Those in step have no state of their own: the
+relay writes each picture to their lines as it comes, and their place is its own. Whatever else is to happen to one
+(a word to be told, a pause, bytes that wait on its line) takes it out of step first.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from streaming.media import AudioTrack, AudioUnit, VideoTrack
 from streaming.ring import Fragment
 
 if TYPE_CHECKING:
+    from streaming.connection import Line
     from streaming.relay import Relay
 
 _numbers = itertools.count(1)
@@ -67,13 +72,12 @@ class Viewer:
         self.number = next(_numbers)
         self.who = who
         self.since = time.time()
-        self.frames = 0
         self.dropped = 0
         self.first_after: float | None = None  # seconds from its coming to its first picture
         self.paused = False
         self.sound = sound  # whether it wants to hear, too
         self.on_sound: Callable[[AudioUnit], None] | None = None  # who takes sound as it comes, out of turn
-        self.write: Callable[[Fragment], bool] | None = None  # hands over a picture at once, if its line is free
+        self.line: Line | None = None  # for pictures while it is in step
         self.ended: Exception | None = None
         self._relay = relay
         self._on_stuck = on_stuck
@@ -84,6 +88,9 @@ class Viewer:
         self._told: Status | None = None
         self._init: Init | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._in_step_since = -1  # the number of the first picture it got so; -1: it is not in step
+        self._frames = 0
+        self._shown = -1.0
         self._interrupted = False
         self._items = 0  # handed out, of any kind
         self._items_seen = 0
@@ -103,16 +110,30 @@ class Viewer:
                 self._items += 1
                 return item
             self._waiter = asyncio.get_running_loop().create_future()
+            self._fall_in()
             try:
                 await self._waiter
             finally:
+                self.fall_out()
                 self._waiter = None
+
+    @property
+    def frames(self) -> int:
+        """How many pictures it got."""
+        since = self._in_step_since
+        return self._frames + (self._relay.pictures.following - since if since >= 0 else 0)
+
+    @property
+    def shown(self) -> float:
+        """Where on the timeline the last picture it got begins; -1: none."""
+        pieces = self._relay.pictures.pieces
+        return pieces[-1].start if self._in_step_since >= 0 and pieces else self._shown
 
     @property
     def lag(self) -> float:
         """How many seconds of pictures wait here for this viewer."""
         pictures = self._relay.pictures
-        if self.paused or self._cursor < 0 or self._cursor >= pictures.following:
+        if self.paused or self._in_step_since >= 0 or self._cursor < 0 or self._cursor >= pictures.following:
             return 0.0
         try:
             return pictures.pieces[-1].start - pictures.pieces[max(0, self._cursor - pictures.first)].start
@@ -133,6 +154,7 @@ class Viewer:
         }
 
     def pause(self) -> None:
+        self.fall_out()
         self.paused = True
 
     def resume(self) -> None:
@@ -157,27 +179,35 @@ class Viewer:
         self.on_sound = on_sound
         self._relay.ask_for_sound()
 
-    def offer(self, picture: Fragment) -> None:
-        """A picture has just come. Who waits for it and for nothing else gets it without a task being woken."""
-        relay = self._relay
-        if (
-            self.write is not None
-            and self._waiter is not None
-            and self._cursor == relay.pictures.following - 1
-            and self._init is relay.init
-            and self._told is relay.status
-            and not (self.paused or self.sound or self.ended)
-            and self.write(picture)
-        ):
-            self._cursor += 1
-            self.frames += 1
-        else:
-            self.wake()
+    def use(self, line: Line | None) -> None:
+        """Have pictures written to this line while in step; None: never."""
+        self.fall_out()
+        self.line = line
 
     def wake(self) -> None:
+        self.fall_out()
         waiter = self._waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
+
+    def _fall_in(self) -> None:
+        relay = self._relay
+        if (
+            self.line is not None
+            and self._cursor == relay.pictures.following
+            and self._init is relay.init
+            and not (self.paused or self.sound)
+        ):
+            self._in_step_since = self._cursor
+            relay.in_step[self] = self.line
+
+    def fall_out(self) -> None:
+        """Go on alone from here."""
+        if self._in_step_since >= 0:
+            self._frames, self._shown = self.frames, self.shown
+            self._cursor = self._relay.pictures.following
+            self._in_step_since = -1
+            del self._relay.in_step[self]
 
     def end(self, reason: Exception) -> None:
         self.ended = reason
@@ -214,7 +244,8 @@ class Viewer:
             return sound
         if picture is not None:
             self._cursor += 1
-            self.frames += 1
+            self._frames += 1
+            self._shown = picture.start
         return picture
 
     def _begin(self, init: Init | None) -> Item | None:

@@ -14,6 +14,7 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from streaming import connection
 from streaming.choice import Choice, Rendition, Wanted
 from streaming.relay import Relays
 from streaming.ring import Fragment
@@ -41,7 +42,7 @@ class Watching:
         choice: Choice,
         source_of: Callable[[Choice], Source],
         on_stuck: Callable[[], None],
-        write: Callable[[bytes], bool] | None = None,
+        line: connection.Line | None = None,
         who: str = "",
     ) -> None:
         self._who = who
@@ -50,11 +51,11 @@ class Watching:
         self._wanted = wanted
         self._source_of = source_of
         self._on_stuck = on_stuck
-        self._write_through = write
-        self._shown_until = -1.0  # where the last picture shown begins, on the timeline
+        self._direct = line
+        self._shown_before = -1.0  # where the last picture of the streams before this one begins, on the timeline
         self._coming: _Line | None = None
         self._now = self._line(choice)
-        self._now.viewer.write = self._write if write else None
+        self._now.viewer.use(line)
         self._held: Item | None = None  # handed out already, and not yet passed on
 
     def __enter__(self) -> Watching:
@@ -81,7 +82,7 @@ class Watching:
             self._coming.open.close()
             self._coming = None
         if choice != self._now.choice:
-            self._now.viewer.write = None  # while there are two, everything goes through `next`
+            self._now.viewer.use(None)  # while there are two, everything goes through `next`
             self._coming = self._line(choice, after=self._shown_until)
             self._now.viewer.interrupt()
 
@@ -107,7 +108,6 @@ class Watching:
             if item is None:
                 continue
             if isinstance(item, Fragment):
-                self._shown_until = max(self._shown_until, item.start)
                 if self._coming is not None:
                     self._coming.viewer.after = self._shown_until
             elif isinstance(item, Init) and not self._wanted.plays(item.track.kind):
@@ -115,19 +115,18 @@ class Watching:
                 continue
             return item
 
-    def _write(self, picture: Fragment) -> bool:
-        assert self._write_through is not None
-        if not self._write_through(picture.data):
-            return False
-        self._shown_until = picture.start
-        return True
+    @property
+    def _shown_until(self) -> float:
+        """Where the last picture shown begins, on the timeline."""
+        return max(self._shown_before, self._now.viewer.shown)
 
     def _use(self, line: _Line) -> None:
         """From now on this one is shown, and nothing else is coming."""
+        self._shown_before = self._shown_until
         old, self._now, self._coming = self._now, line, None
         if old is not line:
             old.open.close()
-        line.viewer.write = self._write if self._write_through else None
+        line.viewer.use(self._direct)
 
     def _lines(self) -> list[_Line]:
         return [self._now] if self._coming is None else [self._now, self._coming]

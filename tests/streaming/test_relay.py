@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 import av
 import pytest
 
+from streaming.connection import Line
 from streaming.relay import Relays, Timing
 from streaming.ring import Fragment
 from streaming.sources import SourceFailed, SourceRefused
@@ -340,3 +341,131 @@ async def test_figures_tell_what_a_stream_delivers(hasty: Relays, camera: Memory
             3,
         )
         assert hasty.status(1, "h264") == Status(State.LIVE, "")
+
+
+# --- In step ----------------------------------------------------------------------------------------------------------
+class FakeLine:
+    """What a viewer's transport is to the relay."""
+
+    def __init__(self) -> None:
+        self.full = False
+        self.closed = False
+        self.written: list[bytes] = []
+
+    def waiting(self) -> int:
+        return 1 if self.full else 0
+
+    def write(self, message: tuple[bytes, bytes]) -> None:
+        if self.closed:
+            raise RuntimeError("the handler is closed")
+        self.written.append(message[1])
+
+
+async def in_step(viewer: Viewer, line: FakeLine) -> asyncio.Task[Item | None]:
+    """Its task, when it waits for the next picture and nothing else."""
+    viewer.use(Line(line.waiting, line.write))
+    waiting = asyncio.create_task(viewer.next())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    return waiting
+
+
+async def ended(task: asyncio.Task[Item | None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_who_is_in_step_gets_each_picture_on_its_line_and_is_not_woken(relays: Relays, camera: MemoryCamera):
+    with (
+        relays.watch(1, "h264", camera.source, stuck) as viewer,
+        relays.watch(1, "h264", camera.source, stuck) as other,
+    ):
+        await camera.opened.wait()
+        camera.send()
+        (first,) = await fragments(viewer, 1)
+        line = FakeLine()
+        waiting = await in_step(viewer, line)
+        camera.send(3)
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        assert viewer.frames == 4
+        assert viewer.lag == 0
+        assert [first.data, *line.written] == [picture.data for picture in await fragments(other, 4)]
+        assert viewer.shown == other.shown
+        await ended(waiting)
+        assert viewer.frames == 4
+
+
+async def test_a_line_on_which_bytes_wait_is_left_alone_and_nothing_is_lost_or_repeated(
+    relays: Relays, camera: MemoryCamera
+):
+    with relays.watch(1, "h264", camera.source, stuck) as viewer:
+        await camera.opened.wait()
+        camera.send()
+        (first,) = await fragments(viewer, 1)
+        line = FakeLine()
+        waiting = await in_step(viewer, line)
+        camera.send(2)
+        line.full = True
+        camera.send(2)
+        third = await waiting
+        (fourth,) = await fragments(viewer, 1)
+        line.full = False
+        again = await in_step(viewer, line)
+        camera.send()
+        assert [first.data, *line.written[:2], third.data, fourth.data, line.written[2]] == [
+            picture.data for picture in pictures_of(relays)
+        ]
+        await ended(again)
+
+
+async def test_a_line_that_has_closed_leaves_the_others_in_step(relays: Relays, camera: MemoryCamera):
+    with (
+        relays.watch(1, "h264", camera.source, stuck) as viewer,
+        relays.watch(1, "h264", camera.source, stuck) as other,
+    ):
+        await camera.opened.wait()
+        camera.send()
+        await fragments(viewer, 1)
+        await fragments(other, 1)
+        gone, line = FakeLine(), FakeLine()
+        gone.closed = True
+        waiting, staying = await in_step(viewer, gone), await in_step(other, line)
+        camera.send(2)
+        assert isinstance(await waiting, Fragment)
+        assert len(line.written) == 2
+        await ended(staying)
+
+
+@pytest.mark.parametrize("what", ["status", "init", "pause", "interrupt", "end", "hear"])
+async def test_whatever_else_is_to_happen_to_a_viewer_happens_before_the_next_picture(
+    relays: Relays, camera: MemoryCamera, film: Film, what: str
+):
+    with relays.watch(1, "h264", camera.source, stuck) as viewer:
+        await camera.opened.wait()
+        camera.send()
+        await fragments(viewer, 1)
+        line = FakeLine()
+        waiting = await in_step(viewer, line)
+        relay = relays.all()[1, "h264"]
+        match what:
+            case "status":
+                relay._tell(State.STALLED, "No picture.")
+            case "init":
+                relay.init = None
+                relay._live = None
+            case "pause":
+                viewer.pause()
+            case "interrupt":
+                viewer.interrupt()
+            case "end":
+                viewer.end(Ended("enough"))
+            case "hear":
+                viewer.hear(True)
+        camera.send(RATE)
+        assert line.written == []
+        await ended(waiting)
+
+
+def pictures_of(relays: Relays) -> list[Fragment]:
+    return relays.all()[1, "h264"].pictures.pieces

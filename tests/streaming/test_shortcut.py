@@ -40,11 +40,12 @@ SIZES = (0, 1, 125, 126, 65_535, 65_536, 200_000)
 async def test_messages_of_every_size_arrive_between_those_sent_the_long_way() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await accepted(receive, send)
-        write = connection.shortcut(send)
-        assert write is not None
+        line = connection.shortcut(send)
+        assert line is not None
         for size in SIZES:
-            while not write(bytes([size % 251]) * size):  # noqa: ASYNC110 — nobody announces it
+            while line.waiting():  # noqa: ASYNC110 — nobody announces it
                 await asyncio.sleep(0.001)
+            line.write(connection.message(bytes([size % 251]) * size))
             await send({"type": "websocket.send", "text": str(size)})
         await receive()
 
@@ -54,41 +55,50 @@ async def test_messages_of_every_size_arrive_between_those_sent_the_long_way() -
             assert await client.recv() == str(size)
 
 
-async def test_nothing_is_written_while_something_waits_to_be() -> None:
-    refused = asyncio.Event()
+async def test_who_takes_nothing_has_something_waiting() -> None:
+    full = asyncio.Event()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await accepted(receive, send)
         connection.keep_short(send)
-        write = connection.shortcut(send)
-        assert write is not None
+        line = connection.shortcut(send)
+        assert line is not None
         for _ in range(1000):
-            if not write(bytes(100_000)):
-                refused.set()
+            line.write(connection.message(bytes(100_000)))
+            if line.waiting():
+                full.set()
                 break
             await asyncio.sleep(0)
         await receive()
 
     async with served(app, ws_per_message_deflate=False) as address, connect(address, max_size=None) as client:
         async with asyncio.timeout(10):
-            await refused.wait()
+            await full.wait()
         client.transport.abort()
 
 
-async def test_nothing_is_written_after_the_socket_was_closed() -> None:
-    after: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+async def test_a_line_whose_viewer_has_gone_takes_and_loses_what_comes_or_says_so() -> None:
+    outcome: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await accepted(receive, send)
-        write = connection.shortcut(send)
-        assert write is not None
-        await send({"type": "websocket.close", "code": 4409, "reason": "no"})
-        after.set_result(write(b"late"))
+        line = connection.shortcut(send)
+        assert line is not None
+        while (await receive())["type"] != "websocket.disconnect":
+            pass
+        for _ in range(20):
+            try:
+                line.write(connection.message(b"late"))
+            except RuntimeError:
+                outcome.set_result("said")
+                return
+            await asyncio.sleep(0.01)
+        outcome.set_result("lost")
 
-    async with served(app, ws_per_message_deflate=False) as address, connect(address) as client:
-        await client.wait_closed()
-        assert client.close_code == 4409
-        assert await after is False
+    async with served(app, ws_per_message_deflate=False) as address:
+        async with connect(address) as client:
+            await client.close()
+        assert await outcome in ("said", "lost")
 
 
 async def test_where_messages_are_compressed_there_is_no_shortcut() -> None:
