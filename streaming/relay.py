@@ -33,7 +33,7 @@ from streaming import connection
 from streaming.connection import Line
 from streaming.media import CLOCK_RATE, AccessUnit, AudioTrack, AudioUnit, Unit, VideoTrack
 from streaming.ring import Fragment, Ring
-from streaming.sources import Source, SourceFailed, SourceRefused, Upstream, remark_of, sound_problem_of
+from streaming.sources import Source, SourceFailed, SourceRefused, Upstream, remark_of, sound_problem_of, told_of
 from streaming.viewer import Ended, Init, State, Status, Viewer
 from streaming.wire import fmp4
 from streaming.wire.reorder import DecodeTimes
@@ -114,6 +114,7 @@ class Relay:
         self._no_sound: Status | None = None  # of a stream that runs
         self._upstream: Upstream | None = None
         self._task: asyncio.Task[None] | None = None
+        self._stopping = False
         self._leaving: asyncio.TimerHandle | None = None
         self._counted_at = 0.0
         self._counted = (0, 0)
@@ -134,7 +135,7 @@ class Relay:
         self.dropped += viewer.dropped
         self.ask_for_sound()
         if not self.viewers and self._task is not None and self._leaving is None:
-            self._leaving = asyncio.get_running_loop().call_later(self._timing.linger, self._task.cancel)
+            self._leaving = asyncio.get_running_loop().call_later(self._timing.linger, self._stop)
 
     def ask_for_sound(self) -> None:
         if self._upstream is not None:
@@ -143,10 +144,9 @@ class Relay:
     async def close(self) -> None:
         for viewer in list(self.viewers):
             viewer.end(Ended("The service is closing."))
-        task = self._task
-        if task is not None:
-            task.cancel()
-            await asyncio.wait([task])
+        self._stop()
+        if self._task is not None:
+            await asyncio.wait([self._task])
 
     @property
     def status_for_listeners(self) -> Status:
@@ -173,6 +173,10 @@ class Relay:
             **{f"upstream_{name}": value for name, value in upstream.items()},
         }
 
+    def told(self) -> dict[str, Any]:
+        """What the device tells in its stream, beside the pictures."""
+        return told_of(self._upstream) if self._upstream is not None else {}
+
     def newest_key(self) -> tuple[int, Fragment] | None:
         """The newest picture that can be decoded alone, and its number."""
         ring = self.pictures
@@ -183,8 +187,15 @@ class Relay:
     # --- The upstream -------------------------------------------------------------------------------------------------
     def _start(self) -> None:
         self.status = Status(State.CONNECTING, "Asking the camera for pictures.")
+        self._stopping = False
         self._task = asyncio.get_running_loop().create_task(self._run())
         self._task.add_done_callback(self._finished)
+
+    def _stop(self) -> None:
+        """Have the upstream closed. Once: a second time would cut short what is being said to the device."""
+        if self._task is not None and not self._stopping:
+            self._stopping = True
+            self._task.cancel()
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._task = None

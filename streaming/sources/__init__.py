@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from devices.families.base import Stream
 from devices.models import Camera
@@ -57,6 +57,17 @@ class Hearable(Protocol):
     def sound_problem(self) -> str: ...
 
 
+@runtime_checkable
+class Informed(Protocol):
+    """An open stream whose device tells something in it."""
+
+    def told(self) -> dict[str, Any]: ...
+
+
+def told_of(upstream: Upstream) -> dict[str, Any]:
+    return upstream.told() if isinstance(upstream, Informed) else {}
+
+
 def remark_of(upstream: Upstream) -> str:
     return upstream.remark if isinstance(upstream, Remarkable) else ""
 
@@ -79,6 +90,9 @@ class Remarked:
     @property
     def sound_problem(self) -> str:
         return sound_problem_of(self._upstream)
+
+    def told(self) -> dict[str, Any]:
+        return told_of(self._upstream)
 
     @property
     def lost(self) -> asyncio.Event:

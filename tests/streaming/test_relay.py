@@ -3,14 +3,16 @@
 import asyncio
 import io
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import av
 import pytest
 
 from streaming.connection import Line
+from streaming.media import Unit
 from streaming.relay import Relays, Timing
 from streaming.ring import Fragment
-from streaming.sources import SourceFailed, SourceRefused
+from streaming.sources import SourceFailed, SourceRefused, Upstream
 from streaming.viewer import Dropped, Ended, Init, Item, State, Status, Viewer
 from tests.streaming.film import RATE, Film, make_film, numbers_seen, units_of
 from tests.streaming.memory import MemoryCamera
@@ -341,6 +343,26 @@ async def test_figures_tell_what_a_stream_delivers(hasty: Relays, camera: Memory
             3,
         )
         assert hasty.status(1, "h264") == Status(State.LIVE, "")
+
+
+async def test_closing_what_is_closing_already_lets_it_say_its_goodbye(hasty: Relays, camera: MemoryCamera):
+    closing, closed = asyncio.Event(), asyncio.Event()
+
+    @asynccontextmanager
+    async def source(on_unit: Callable[[Unit], None]) -> AsyncIterator[Upstream]:
+        async with camera.source(on_unit) as upstream:
+            try:
+                yield upstream
+            finally:
+                closing.set()
+                await asyncio.sleep(0.05)  # the device takes its time to answer
+                closed.set()
+
+    with hasty.watch(1, "h264", source, stuck):
+        await camera.opened.wait()
+    await asyncio.wait_for(closing.wait(), 10)
+    await hasty.close_all()
+    assert closed.is_set()
 
 
 # --- In step ----------------------------------------------------------------------------------------------------------
