@@ -27,7 +27,7 @@ from devices.errors import DeviceError
 from devices.models import Camera
 from streaming import connection
 from streaming.choice import BadRequest, Choice, NotOffered, Rendition, Wanted, choose
-from streaming.relay import relays
+from streaming.ownership import carrier_of
 from streaming.ring import Fragment
 from streaming.sources import Source, SourceRefused
 from streaming.sources.open import device_source, streams_of
@@ -120,6 +120,7 @@ class LiveConsumer(GuardedConsumer):
 
     async def _forward(self, camera: Camera, choice: Choice) -> None:
         send = self.base_send
+        relays = carrier_of(camera.pk)
 
         def source_of(choice: Choice) -> Source:
             original = device_source(camera.pk, choice.stream.id)
