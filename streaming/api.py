@@ -60,6 +60,19 @@ class ViewerOut(Schema):
     first_after: float | None = Field(description="Seconds until it got its first picture.")
 
 
+class RecorderOut(Schema):
+    """What a recorder tells in its pictures; null is what it does not tell."""
+
+    camera: int | None = Field(description="The number of the camera at the recorder.")
+    time: datetime | None = Field(description="When the recorder had the latest picture, by its clock.")
+    camera_time: datetime | None = Field(description="When it was taken, by the camera's clock.")
+    clock_off: float | None = Field(
+        description="Seconds by which the recorder's clock is ahead of ours, less what the picture took to come here."
+    )
+    recording_rate: float | None = Field(description="Pictures per second as set for recording.")
+    doing: str | None = Field(description="live, playback …")
+
+
 class StreamOut(Schema):
     camera: int
     camera_name: str
@@ -81,6 +94,7 @@ class StreamOut(Schema):
     upstream: dict[str, float] = Field(
         description="What the way it arrives counts: packets, lost, reordered …; load_permille of a core if converted."
     )
+    recorder: RecorderOut | None = Field(description="null where pictures bring no such information.")
     viewers: list[ViewerOut]
 
 
@@ -103,6 +117,7 @@ def _stream_out(camera: Camera, stream: str, relay: Relay) -> dict[str, Any]:
         "upstream": {
             name.removeprefix("upstream_"): value for name, value in figures.items() if name.startswith("upstream_")
         },
+        "recorder": relay.told() or None,
         "viewers": [
             {
                 "who": viewer.who,

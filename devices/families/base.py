@@ -243,6 +243,10 @@ class Driver(ABC):
     all_groups: ClassVar[tuple[Group, ...]] = ()
     # False: what a camera sends is known only once it was seen.
     tells_codecs: ClassVar[bool] = True
+    # Its pictures carry additional information as an i-PRO recorder's do (i-PRO 7).
+    informs: ClassVar[bool] = False
+    # What its page in docs/families says besides, in Markdown.
+    notes: ClassVar[str] = ""
 
     def __init__(self, device: Device) -> None:
         self.device = device

@@ -48,6 +48,9 @@ def _lines(family: str, driver: type[Driver]) -> Iterator[str]:
     for group in driver.all_groups:
         yield ""
         yield from _group(group)
+    if driver.notes:
+        yield ""
+        yield driver.notes.rstrip()
 
 
 def _command(command: Command) -> Iterator[str]:

@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 from devices.errors import DeviceError
 from devices.families import driver_for
@@ -17,8 +18,9 @@ from devices.families.base import HttpSession, Stream
 from devices.gateway import Gateway
 from devices.models import Camera
 from streaming.media import CLOCK_RATE, AccessUnit, Unit, VideoTrack
-from streaming.sources import lines
+from streaming.sources import information, lines
 from streaming.sources.beside import Telling, telling
+from streaming.sources.information import Noted
 from streaming.sources.lines import RtpLine
 from streaming.sources.sound import Switch, beside
 from streaming.wire import Malformed, jpeg
@@ -33,12 +35,13 @@ NARROWEST = 64
 class JpegLine:
     """JPEG as it came in, access units out. Its time is that of its arrival: nothing else tells one."""
 
-    def __init__(self, on_unit: Callable[[Unit], None]) -> None:
+    def __init__(self, on_unit: Callable[[Unit], None], noted: Noted | None = None) -> None:
         self.pictures = 0
         self.bytes = 0
         self.malformed = 0
         self.placeholders = 0
         self._on_unit = on_unit
+        self._noted = noted
         self._sends_whole = False
         self._track = VideoTrack("jpeg", "jpeg", 0, 0, b"")
 
@@ -49,7 +52,10 @@ class JpegLine:
         except Malformed:
             self.malformed += 1
             return
-        if picture.width < NARROWEST:
+        noted = self._noted
+        if noted is not None and picture.comments:
+            noted.note(picture.comments, time.time())
+        if picture.width < NARROWEST or (noted is not None and noted.shows_nothing):
             self.placeholders += 1
             return
         self._sends_whole = self._sends_whole or picture.whole
@@ -81,12 +87,14 @@ class PartsUpstream:
         take: Callable[[Mapping[str, str], bytes], None],
         sound: Switch,
         told: Telling,
+        noted: Noted | None,
     ) -> None:
         self._session = session
         self._line = line
         self._sound = sound
         self._take = take
         self._told = told
+        self._noted = noted
         self._parser = Parser(session.answer.headers.get("content-type", ""))
         self._reading = asyncio.create_task(self._read(), name="parts of an answer")
 
@@ -97,6 +105,13 @@ class PartsUpstream:
     @property
     def lost_reason(self) -> str:
         return self._session.lost_reason
+
+    @property
+    def remark(self) -> str:
+        return self._noted.remark if self._noted is not None else ""
+
+    def told(self) -> dict[str, Any]:
+        return self._noted.told() if self._noted is not None else {}
 
     @property
     def sound_problem(self) -> str:
@@ -142,25 +157,31 @@ async def _open(
     line: RtpLine | JpegLine,
     take: Callable[[Mapping[str, str], bytes], None],
     on_unit: Callable[[Unit], None],
+    noted: Noted | None,
 ) -> AsyncIterator[PartsUpstream]:
     async with (
         driver_for(camera.device).http_session(Gateway(camera.device), stream) as session,
         beside(camera, session, on_unit) as sound,
         telling(camera) as told,
     ):
-        upstream = PartsUpstream(session, line, take, sound, told)
+        upstream = PartsUpstream(session, line, take, sound, told, noted)
         try:
             yield upstream
         finally:
             await upstream.close()
 
 
+def _noted(camera: Camera, stream: Stream) -> Noted | None:
+    return Noted(stream.camera) if driver_for(camera.device).informs else None
+
+
 @asynccontextmanager
 async def open_rtp_over_http(
     camera: Camera, stream: Stream, on_unit: Callable[[Unit], None]
 ) -> AsyncIterator[PartsUpstream]:
-    line = RtpLine(lines.pictures(), on_unit)
-    async with _open(camera, stream, line, lambda headers, body: line.take([body]), on_unit) as upstream:
+    noted = _noted(camera, stream)
+    line = RtpLine(lines.pictures() if noted is None else information.pictures(noted), on_unit)
+    async with _open(camera, stream, line, lambda headers, body: line.take([body]), on_unit, noted) as upstream:
         yield upstream
 
 
@@ -168,6 +189,7 @@ async def open_rtp_over_http(
 async def open_pictures_over_http(
     camera: Camera, stream: Stream, on_unit: Callable[[Unit], None]
 ) -> AsyncIterator[PartsUpstream]:
-    line = JpegLine(on_unit)
-    async with _open(camera, stream, line, lambda headers, body: line.take(body), on_unit) as upstream:
+    noted = _noted(camera, stream)
+    line = JpegLine(on_unit, noted)
+    async with _open(camera, stream, line, lambda headers, body: line.take(body), on_unit, noted) as upstream:
         yield upstream

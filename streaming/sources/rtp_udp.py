@@ -17,13 +17,15 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from devices.families import driver_for
 from devices.families.base import RtpSession, Stream
 from devices.gateway import Gateway
 from devices.models import Camera
 from streaming.media import Unit
-from streaming.sources import SourceFailed, lines, ports
+from streaming.sources import SourceFailed, information, lines, ports
+from streaming.sources.information import Noted
 from streaming.sources.lines import RtpLine
 from streaming.sources.sound import Switch, beside
 
@@ -120,7 +122,8 @@ class Ear:
 
 
 class RtpUpstream:
-    def __init__(self, session: RtpSession, ear: Ear, sound: Switch) -> None:
+    def __init__(self, session: RtpSession, ear: Ear, sound: Switch, noted: Noted | None) -> None:
+        self._noted = noted
         self._session = session
         self._ear = ear
         self._sound = sound
@@ -132,6 +135,13 @@ class RtpUpstream:
     @property
     def lost_reason(self) -> str:
         return self._session.lost_reason
+
+    @property
+    def remark(self) -> str:
+        return self._noted.remark if self._noted is not None else ""
+
+    def told(self) -> dict[str, Any]:
+        return self._noted.told() if self._noted is not None else {}
 
     @property
     def sound_problem(self) -> str:
@@ -146,8 +156,11 @@ class RtpUpstream:
 
 @asynccontextmanager
 async def open_rtp(camera: Camera, stream: Stream, on_unit: Callable[[Unit], None]) -> AsyncIterator[RtpUpstream]:
-    ear = Ear(await addresses_of(camera.device.host), RtpLine(lines.pictures(), on_unit))
+    driver = driver_for(camera.device)
+    noted = Noted(stream.camera) if driver.informs else None
+    framings = lines.pictures() if noted is None else information.pictures(noted)
+    ear = Ear(await addresses_of(camera.device.host), RtpLine(framings, on_unit))
     with contextlib.closing(ear):
-        session = driver_for(camera.device).rtp_session(Gateway(camera.device), stream, port=ear.port, move=ear.move)
+        session = driver.rtp_session(Gateway(camera.device), stream, port=ear.port, move=ear.move)
         async with session as open_session, beside(camera, open_session, on_unit) as sound:
-            yield RtpUpstream(open_session, ear, sound)
+            yield RtpUpstream(open_session, ear, sound, noted)

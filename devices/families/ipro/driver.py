@@ -57,6 +57,27 @@ _MAKER = re.compile(r"^\s*Network Disk Recorder\s*", re.IGNORECASE)
 _ZONE = re.compile(r"GMT\s*([+-])\s*([0-9]{1,2}):?([0-9]{2})")
 
 
+_NOTES = """\
+## Additional information in live pictures (7)
+
+The document has neither alarms nor camera titles there: what happens at the recorder is read from its log, and cameras
+are named here. Information comes in the RTP header extensions of video and sound, and in the comments of JPEG.
+
+| id | what | what becomes of it |
+|---|---|---|
+| 0004 | number of the camera | shown; a picture of another camera than was asked for is told on the picture |
+| 0005, 0006, 0008 | compression, size, number of the picture | read; the packets themselves tell |
+| 0007, 000A | when the recorder had it | `time` and `clock_off` of `recorder` in `GET /api/v1/streams` |
+| 0009 | pictures per second as set for recording | `recording_rate` |
+| 000B | reserved | passed over |
+| 000C | whether there is a picture | a JPEG that says no is none |
+| 000D | what the recorder is doing, and how fast | `doing` |
+| 0011, 0012 | when the camera took it | `camera_time` |
+| 0027 | NAL units with start codes | read; both are understood without it |
+| 0028, 0029 | long-term references, IDR pictures not to be shown | read; of no effect where every IDR is shown |
+"""
+
+
 class IproDriver(Driver):
     family: ClassVar[str] = "ipro"
     catalogue: ClassVar[tuple[Command, ...]] = cgi.CATALOGUE
@@ -65,6 +86,8 @@ class IproDriver(Driver):
     )
     home_page: ClassVar[re.Pattern[str]] = re.compile(r"(?i)network disk recorder")
     tells_codecs: ClassVar[bool] = False
+    informs: ClassVar[bool] = True
+    notes: ClassVar[str] = _NOTES
     options: ClassVar[tuple[options.Option, ...]] = (
         # Recorders come with HTTPS and a certificate of their own making.
         WordOption("tls", "pin", "How the device's certificate is checked.", ("verify", "pin", "off")),
@@ -187,6 +210,8 @@ class IproDriver(Driver):
     def candidates(self, stream: Stream) -> list[Stream]:
         """Asked for a format that the camera does not send, the recorder says yes and sends nothing; and so it seems
         when its packets do not get through to us."""
+        if stream.codec == "mjpeg":
+            return [stream]
         codecs = (stream.codec,) if stream.codec in _CODECS else _CODECS
         ways = ("rtp", "http") if self.option("transport") == "auto" else (stream.transport,)
         return [replace(stream, codec=codec, transport=way) for way in ways for codec in codecs]
