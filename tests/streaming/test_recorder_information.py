@@ -59,7 +59,7 @@ def test_a_zone_that_cannot_be_is_none():
     [(0x01, "live"), (0x02, "playback"), (0x05, "fast reverse"), (0x06, "paused"), (0x00, None), (0x77, None)],
 )
 def test_what_it_is_doing_is_told_in_words(status: int, doing: str | None):
-    assert noted(item(0x000D, bytes((status, 0, 0, 0)))).told()["doing"] == doing
+    assert noted(word(0x0004, 3), item(0x000D, bytes((status, 0, 0, 0)))).told()["doing"] == doing
 
 
 def test_pictures_of_another_camera_are_not_shown_without_a_word():
