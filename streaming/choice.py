@@ -19,6 +19,8 @@ from devices.families.base import Stream
 
 # What a browser calls the codecs that devices send. Others no browser plays inside MP4.
 BROWSER_NAMES = {"h264": ("avc1", "avc3"), "h265": ("hvc1", "hev1")}
+# Transports that are a row of single pictures.
+STILLS = frozenset({"stills", "camera", "loginfree"})
 # As wide as this a picture may be on a thin line.
 LOW_WIDTH = 640
 
@@ -122,7 +124,7 @@ def choose(streams: Sequence[Stream], wanted: Wanted) -> Choice:
 
 
 def _burden(stream: Stream, wanted: Wanted) -> int:
-    if stream.transport == "stills":
+    if stream.transport in STILLS:
         return 2
     return 0 if stream.codec == "" or wanted.plays(stream.codec) else 1
 

@@ -429,6 +429,10 @@ class Driver(ABC):
         """One picture, JPEG as the device sends it."""
         raise self._lacks("give single pictures")
 
+    async def still(self, gateway: Gateway, camera: Camera, way: str) -> bytes:
+        """One of a row of pictures; `way` is the transport of the stream."""
+        return await self.snapshot(gateway, camera)
+
     # --- Users, switches, serial port ---------------------------------------------------------------------------------
     async def users(self, gateway: Gateway) -> list[User]:
         raise self._lacks("tell its users")

@@ -54,7 +54,10 @@ _OPENERS: dict[str, Opener] = {
     "rtsp-multicast": open_rtsp,
     "http": open_rtp_over_http,
     "mjpeg": open_pictures_over_http,
+    "jpeg": open_pictures_over_http,
     "stills": open_stills,
+    "camera": open_stills,
+    "loginfree": open_stills,
 }
 
 

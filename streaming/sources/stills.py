@@ -21,10 +21,11 @@ FAILURES = 3  # in a row end the stream
 
 
 class StillsUpstream:
-    def __init__(self, camera: Camera, on_unit: Callable[[Unit], None]) -> None:
+    def __init__(self, camera: Camera, stream: Stream, on_unit: Callable[[Unit], None]) -> None:
         self.lost = asyncio.Event()
         self.lost_reason = ""
         self._camera = camera
+        self._way = stream.transport
         self._line = JpegLine(on_unit)
 
     def want_sound(self, wanted: bool) -> None:
@@ -40,7 +41,7 @@ class StillsUpstream:
         while True:
             due = loop.time() + INTERVAL
             try:
-                self._line.take(await driver.snapshot(gateway, self._camera))
+                self._line.take(await driver.still(gateway, self._camera, self._way))
                 failures = 0
             except (Busy, NoAnswer) as error:
                 failures += 1
@@ -57,7 +58,7 @@ class StillsUpstream:
 
 @asynccontextmanager
 async def open_stills(camera: Camera, stream: Stream, on_unit: Callable[[Unit], None]) -> AsyncIterator[StillsUpstream]:
-    upstream = StillsUpstream(camera, on_unit)
+    upstream = StillsUpstream(camera, stream, on_unit)
     running = asyncio.create_task(upstream.run(), name="stills")
     try:
         yield upstream

@@ -63,6 +63,21 @@ async def test_pictures_arrive_whole_and_in_order(relays: Relays, camera: Camera
     await until(lambda: not relays.figures())
 
 
+async def test_a_hama_gives_stills_without_a_log_in(new_camera):
+    async with HamaSimulator(seed=9, loginfree_path="/front/door.jpg") as device:
+        relays = Relays(Timing(linger=0.05, first_retry=0.05, tick=0.05))
+        make = partial(new_camera, family="hama", host="127.0.0.1", port=device.port, status={})
+        options = {"transport": "loginfree", "loginfree_path": "/front/door.jpg"}
+        camera = await sync_to_async(make)(options=options)  # no user, no password
+        assert choose(streams_of(camera), Wanted()).stream.id == "stills"
+        with watch(relays, camera, "stills") as viewer:
+            _, parts = await pieces(viewer, 2)
+            assert [number(part.content) for part in parts] == sorted({number(part.content) for part in parts})
+        await relays.close_all()
+        assert {each.target for each in device.requests} == {"/front/door.jpg"}
+        assert list(device.violations) == []
+
+
 async def test_a_browser_gets_them_converted(relays: Relays, camera: Camera):
     choice = choose(streams_of(camera), Wanted())
     assert (choice.stream.id, choice.rendition) == ("mjpeg", Rendition.H264)

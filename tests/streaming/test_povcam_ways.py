@@ -209,6 +209,26 @@ async def test_where_motion_jpeg_without_a_uid_is_refused_it_comes_with_one(
     assert asked(recorder) == ["mjpeg", "getuid", "jpeg", "jpeg"]
 
 
+async def test_motion_jpeg_with_a_uid_can_be_fixed(relays: Relays, recorder: PovcamSimulator, camera_of: MakeCamera):
+    camera = await camera_of("jpeg")
+    assert [each.id for each in opening.streams_of(camera)] == ["mjpeg"]
+    with watch(relays, camera, "mjpeg") as viewer:
+        _, parts = await pieces(viewer, 8)
+        seen = [_number(part.content) for part in parts]
+        assert seen == sorted(seen)
+    await until(lambda: not relays.figures())
+    assert asked(recorder) == ["getuid", "jpeg", "jpeg"]
+
+
+async def test_stills_by_camera_can_be_fixed(relays: Relays, recorder: PovcamSimulator, camera_of: MakeCamera):
+    camera = await camera_of("camera")
+    with watch(relays, camera, "stills") as viewer:
+        _, parts = await pieces(viewer, 3)
+        assert in_order([_number(part.content) for part in parts])
+    await until(lambda: not relays.figures())
+    assert set(asked(recorder)) == {"camera"}
+
+
 async def test_stills_are_started_once(relays: Relays, recorder: PovcamSimulator, camera_of: MakeCamera):
     camera = await camera_of("stills")
     with watch(relays, camera, "stills") as viewer:

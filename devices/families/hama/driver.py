@@ -40,6 +40,7 @@ QUALITY_REMEMBERED_SECONDS = 365 * 24 * 3600
 _QUALITY = "Image.I1.Appearance.Compression"
 _READ_LESS = 2
 _FLEETING = frozenset({"users"})
+_STILL_WAYS = ("stills", "loginfree")
 # Parameters whose choices the camera limits, and what it calls the stream they are of.
 _RESOLUTIONS = {"Image.I0.Appearance.Resolution": "I0", "Image.I1.Appearance.Resolution": "I1"}
 # By eighths of a turn, counter-clockwise from the right.
@@ -56,7 +57,7 @@ class HamaDriver(Driver):
     )
     options: ClassVar[tuple[options.Option, ...]] = (
         *options.COMMON,
-        WordOption("transport", "auto", "How pictures come to us.", ("auto", "mjpeg", "stills")),
+        WordOption("transport", "auto", "How pictures come to us.", ("auto", "mjpeg", *_STILL_WAYS)),
         PathOption("loginfree_path", "/loginfree.jpg", "Where the camera gives its picture without a log-in."),
     )
 
@@ -131,7 +132,7 @@ class HamaDriver(Driver):
 
     def streams(self, camera: Camera) -> list[Stream]:
         """The document gives an address for MJPEG only, and none for MPEG4."""
-        status = camera.device.status
+        status, fixed = camera.device.status, self.option("transport")
         if "mjpeg" not in (status.get("formats") or ["mjpeg"]):
             return []
         picture = status.get("picture") or {}
@@ -140,7 +141,7 @@ class HamaDriver(Driver):
         rate = picture.get("frame_rate")
         return [
             Stream("mjpeg", "mjpeg", width, height, float(rate) if rate else None, "mjpeg", bool(status.get("audio"))),
-            Stream("stills", "mjpeg", width, height, None, "stills"),
+            Stream("stills", "mjpeg", width, height, None, fixed if fixed in _STILL_WAYS else "stills"),
         ]
 
     @asynccontextmanager
@@ -158,6 +159,11 @@ class HamaDriver(Driver):
 
     async def snapshot(self, gateway: Gateway, camera: Camera) -> bytes:
         return (await self.ask(gateway, cgi.IMAGE_JPG, limit=PICTURE_LIMIT)).body
+
+    async def still(self, gateway: Gateway, camera: Camera, way: str) -> bytes:
+        if way != "loginfree":
+            return await self.snapshot(gateway, camera)
+        return (await self.ask(gateway, cgi.LOGINFREE_JPG, limit=PICTURE_LIMIT)).body
 
     # --- Settings -----------------------------------------------------------------------------------------------------
     @property

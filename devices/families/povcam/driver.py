@@ -63,7 +63,9 @@ PICTURE_LIMIT = 1024 * 1024
 STILLS_SECONDS = 3600
 # The ways of H.264, then those of JPEG; each by itself a value of the option transport.
 _H264_WAYS = ("rtp", "rtp-multicast", "rtsp-tcp", "rtsp-udp", "rtsp-multicast")
-_TRANSPORTS = (*_H264_WAYS, "mjpeg", "stills")
+_JPEG_WAYS = ("mjpeg", "jpeg")
+_STILL_WAYS = ("stills", "camera")
+_TRANSPORTS = (*_H264_WAYS, *_JPEG_WAYS, *_STILL_WAYS)
 # Our verbs in the words of camctrl (3.1).
 _FOCUS = {"near": "-3", "far": "3", "auto": "on"}
 _IRIS = {"open": "up", "close": "down", "reset": "0"}
@@ -348,8 +350,10 @@ class PovcamDriver(Driver):
         if told:
             size = (JPEG_WIDTH, HEIGHTS[JPEG_WIDTH])
             rate, sound = float(self._jpeg_rate()), bool(status.get("audio_on"))
-            found.append(Stream("mjpeg", "mjpeg", *size, rate, "mjpeg", audio=sound))
-            found.append(Stream("stills", "mjpeg", *size, None, "stills"))
+            way = fixed if fixed in _JPEG_WAYS else "mjpeg"
+            found.append(Stream("mjpeg", "mjpeg", *size, rate, way, audio=sound))
+            way = fixed if fixed in _STILL_WAYS else "stills"
+            found.append(Stream("stills", "mjpeg", *size, None, way))
         return found
 
     def candidates(self, stream: Stream) -> list[Stream]:
@@ -413,15 +417,18 @@ class PovcamDriver(Driver):
         """mjpeg needs no UID; where it is refused, jpeg, which needs one, gives the same (2.4)."""
         values: Values = {"resolution": JPEG_WIDTH, "framerate": self._jpeg_rate()}
         async with AsyncExitStack() as stack:
-            try:
-                answer = await stack.enter_async_context(gateway.stream(self.narrowed(cgi.MJPEG), values))
-                session = HttpSession(stream, answer)
-            except (Refused, NotSupported):
-                lease = self._lease((await self._getuid(gateway, JPEG)).uid, JPEG, 0)
-                values = {"connect": "start", **values, "UID": lease.uid}
-                asked = self._answered(gateway, lease, stream, self.narrowed(cgi.JPEG), values)
-                session = await stack.enter_async_context(asked)
-            yield session
+            if stream.transport == "mjpeg":
+                try:
+                    answer = await stack.enter_async_context(gateway.stream(self.narrowed(cgi.MJPEG), values))
+                except (Refused, NotSupported):
+                    pass
+                else:
+                    yield HttpSession(stream, answer)
+                    return
+            lease = self._lease((await self._getuid(gateway, JPEG)).uid, JPEG, 0)
+            values = {"connect": "start", **values, "UID": lease.uid}
+            asked = self._answered(gateway, lease, stream, self.narrowed(cgi.JPEG), values)
+            yield await stack.enter_async_context(asked)
 
     @asynccontextmanager
     async def _answered(
@@ -483,7 +490,7 @@ class PovcamDriver(Driver):
             await self._end_for_sure(gateway, lease, may_be_sending)
 
     def sound(self, stream: Stream) -> Sound | None:
-        ways = {"rtp": "rtp", "rtp-multicast": "rtp", "mjpeg": "http"}
+        ways = {"rtp": "rtp", "rtp-multicast": "rtp", **dict.fromkeys(_JPEG_WAYS, "http")}
         return Sound(ways[stream.transport]) if stream.transport in ways else None
 
     @asynccontextmanager
@@ -541,6 +548,13 @@ class PovcamDriver(Driver):
             picture = await self._still(gateway)
         if picture:
             return picture
+        return await self._picture(gateway)
+
+    async def still(self, gateway: Gateway, camera: Camera, way: str) -> bytes:
+        return await (self._picture(gateway) if way == "camera" else self.snapshot(gateway, camera))
+
+    async def _picture(self, gateway: Gateway) -> bytes:
+        """By camera, which needs no start (2.4)."""
         values: Values = {"resolution": JPEG_WIDTH, "page": _dummy()}
         return (await gateway.ask(self.narrowed(cgi.CAMERA), values, limit=PICTURE_LIMIT)).body
 
