@@ -64,7 +64,7 @@ class Timing:
     tick: float = 0.5
     mute: float = 1.0  # a sound track that is announced and silent stops a browser's pictures
     keep_first: float = 5.0  # how long it is live before its picture is kept for the first time, and then how often
-    keep_again: float = 60.0
+    keep_again: float = 300.0  # it costs 20 ms; and another is kept when it ends
 
 
 class Relay:

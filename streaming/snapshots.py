@@ -5,7 +5,8 @@
                            and at most one per DEVICE_SECONDS
     neither                the last picture on disk (devices.pictures), with its age
 
-That one is kept while streams run, each minute, and when one ends; so a wall shows at once what was seen last.
+That one is kept when a stream has begun, each five minutes and when it ends; so a wall shows at once what was seen
+last.
 
 Decoding happens in one thread, beside the event loop: it never takes more than a core, and streams come first.
 """
