@@ -2,6 +2,7 @@
 // one. ManagedMediaSource is what a phone has that offers no MediaSource.
 
 const LONGEST_QUEUE = 600; // pieces waiting for a Media Source that takes none: start anew
+const LARGEST_APPEND = 1024 * 1024; // bytes of several pieces taken at once
 const NTP_EPOCH = 2208988800;
 
 const MediaSourceClass = window.ManagedMediaSource ?? window.MediaSource;
@@ -76,14 +77,38 @@ export class Feed {
     try {
       while (this.#queue.length && !this.#buffer?.updating) {
         const next = this.#queue[0];
+        let taken = 1;
         if (next.mime) this.#use(next.mime);
-        else if (this.#buffer) this.#buffer.appendBuffer(next);
-        this.#queue.shift();
+        else if (this.#buffer) taken = this.#appendSeveral();
+        this.#queue.splice(0, taken);
       }
     } catch (error) {
       if (error.name === "QuotaExceededError" && this.trim(1)) return;
       this.#fail(error.name === "NotSupportedError" ? "This browser cannot play this stream." : error.message);
     }
+  }
+
+  /* What has gathered while the buffer was busy goes into it in one go; how many pieces that were. */
+  #appendSeveral() {
+    let taken = 0;
+    let size = 0;
+    for (const { mime, byteLength } of this.#queue) {
+      if (mime || (taken && size + byteLength > LARGEST_APPEND)) break;
+      size += byteLength;
+      taken += 1;
+    }
+    if (taken === 1) {
+      this.#buffer.appendBuffer(this.#queue[0]);
+      return 1;
+    }
+    const all = new Uint8Array(size);
+    let at = 0;
+    for (const piece of this.#queue.slice(0, taken)) {
+      all.set(new Uint8Array(piece), at);
+      at += piece.byteLength;
+    }
+    this.#buffer.appendBuffer(all);
+    return taken;
   }
 
   #use(mime) {

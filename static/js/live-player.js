@@ -51,6 +51,8 @@ const FROZEN_MS = 4000; // pictures come and none is shown
 const HIDDEN_MS = 15000; // of a page
 const OFF_SCREEN_MS = 4000; // of a player in a page that is seen
 const STALE_MS = 3000;
+const CAME_LATELY_MS = 500; // pictures come: what stands still does so for another reason
+const SEEK_MS = 500; // a seek is given so long to show its picture
 const STILL_MS = 200; // a stream that runs already shows a picture sooner than this; then no still is asked for
 const FIRST_RETRY_MS = 300;
 const LONGEST_RETRY_MS = 8000;
@@ -100,7 +102,10 @@ class LivePlayer extends HTMLElement {
   #decoded = { frames: -1, at: 0 };
   #productions = []; // {wall, media} of the newest pictures
   #latencies = [];
-  #begun = false;
+  #begun = false; // playing, in this Media Source
+  #fresh = true; // it still shows what was there before the present
+  #seen = false; // a picture of this Media Source
+  #seekAt = 0;
   #stalled = false;
   #firstShown = false;
   #info = {};
@@ -115,9 +120,10 @@ class LivePlayer extends HTMLElement {
     const video = this.#video;
     video.addEventListener("error", () => this.#trouble("The browser could not decode a picture."));
     video.addEventListener("waiting", () => {
-      if (!this.#begun || !this.#firstShown || video.seeking || this.#stalled || this.hasAttribute("paused")) return;
+      if (this.#fresh || !this.#firstShown || video.seeking || this.#stalled || this.hasAttribute("paused")) return;
       this.#stalled = true;
       this.#figures.stalls += 1;
+      if (performance.now() - this.#cameAt < CAME_LATELY_MS) this.#edge.stalled(performance.now());
     });
   }
 
@@ -182,6 +188,7 @@ class LivePlayer extends HTMLElement {
     const label = this.getAttribute("label") ?? `Live picture of ${this.getAttribute("name") ?? `camera ${this.camera}`}`;
     if (!this.hasAttribute("aria-label")) this.setAttribute("aria-label", label);
     this.#video.setAttribute("aria-label", label);
+    this.#start();
     this.#parts.quality.hidden = this.hasAttribute("no-quality");
     this.#parts.simulated.hidden = !this.hasAttribute("simulated");
     document.addEventListener("visibilitychange", this.#lookAround);
@@ -207,7 +214,6 @@ class LivePlayer extends HTMLElement {
     this.#showSound();
     this.#showStatistics();
     this.#watchPictures();
-    this.#start();
     if (this.hasAttribute("paused")) this.#standStill();
     this.#lookAround(); // the page may have been opened in the background
   }
@@ -282,6 +288,7 @@ class LivePlayer extends HTMLElement {
     this.#socket = socket;
     this.#openedAt = this.#heardAt = performance.now();
     this.#firstShown = false;
+    if (!this.#feed) this.#freshFeed(); // it opens while the server is asked
   }
 
   #close() {
@@ -379,6 +386,8 @@ class LivePlayer extends HTMLElement {
     this.#keepStill();
     this.#feed?.close();
     this.#begun = false;
+    this.#fresh = true;
+    this.#seen = false;
     this.#stalled = false;
     this.#productions = [];
     const target = this.getAttribute("target");
@@ -423,22 +432,27 @@ class LivePlayer extends HTMLElement {
     const video = this.#video;
     const { buffered } = video;
     if (!this.#feed || !buffered.length || !this.#edge.known || this.hasAttribute("paused")) return;
+    const now = performance.now();
+    const unseen = video.seeking || (this.#begun && !this.#seen);
+    if (unseen && now - this.#seekAt < SEEK_MS) return;
     const last = buffered.length - 1;
     const end = buffered.end(last);
     const advice = this.#edge.advise({
       position: video.currentTime,
       start: buffered.start(last),
       end,
-      now: performance.now(),
+      now,
       begun: this.#begun,
-      stalled: this.#stalled,
+      stalled: this.#stalled || this.#fresh,
     });
     if (advice.wait) return;
     if ("seek" in advice) {
       video.currentTime = advice.seek;
       video.playbackRate = 1;
-    } else if (Math.abs(advice.rate - video.playbackRate) > 0.004) {
-      video.playbackRate = advice.rate;
+      this.#seekAt = now;
+    } else {
+      this.#fresh = false;
+      if (Math.abs(advice.rate - video.playbackRate) > 0.004) video.playbackRate = advice.rate;
     }
     this.#begun = true;
     if (this.#stalled && end - video.currentTime > 0.05) this.#stalled = false;
@@ -492,6 +506,8 @@ class LivePlayer extends HTMLElement {
     }
     if (!this.#still.hidden) this.#still.hidden = true;
     if (!this.hasAttribute("data-picture")) this.setAttribute("data-picture", "");
+    this.#seen = true;
+    if (this.#fresh) this.#followEdge();
     if (this.#firstShown) return;
     this.#firstShown = true;
     this.#figures.startedAfter = Math.round(performance.now() - this.#openedAt);
@@ -740,6 +756,7 @@ class LivePlayer extends HTMLElement {
     return {
       latency: this.latency,
       latencyP90: quantile(this.#latencies, 0.9),
+      age: this.#latencies.at(-1) ?? null,
       target: this.#edge ? Math.round(1000 * this.#edge.target(performance.now())) : null,
       lead: buffered.length ? Math.round(1000 * (buffered.end(buffered.length - 1) - currentTime)) : null,
       rate: playbackRate,

@@ -215,8 +215,8 @@ def test_a_server_that_falls_silent_is_left_for_a_new_connection(scene: Scene, f
     units = units_of(film)
     scene.line.begin(units[0])
     scene.line.show(units[:20])
-    expect(scene.player).to_have_attribute("data-stale", "", timeout=15_000)
-    expect(scene.player).not_to_have_attribute("data-state", "live", timeout=15_000)
+    expect(scene.player).to_have_attribute("data-stale", "")
+    expect(scene.player).not_to_have_attribute("data-state", "live")
     for _ in range(200):
         if len(scene.lines) == 2:
             break
@@ -305,7 +305,7 @@ def advice(scene: Scene, delays: list[float], lasting: float = 1 / 15) -> Any:
 
 def test_an_even_line_is_followed_closely_and_an_uneven_one_at_a_distance(scene: Scene) -> None:
     even = advice(scene, [5.0] * 900)["targets"]
-    assert even[-1] == pytest.approx(0.1)
+    assert even[-1] == pytest.approx(0.075)
     uneven = advice(scene, [0.0 if n % 9 else 120.0 for n in range(300)])["targets"]
     assert 0.15 < uneven[-1] <= 0.25
     worst = advice(scene, [0.0 if n % 9 else 900.0 for n in range(300)])["targets"]
@@ -315,7 +315,7 @@ def test_an_even_line_is_followed_closely_and_an_uneven_one_at_a_distance(scene:
 def test_lateness_is_forgotten_slowly(scene: Scene) -> None:
     targets = advice(scene, [0.0] * 50 + [180.0, 115.0, 50.0] + [0.0] * 900)["targets"]
     assert targets[50] > 0.22
-    assert targets[-1] == pytest.approx(0.1)
+    assert targets[-1] == pytest.approx(0.075)
     assert all(after <= before + 1e-9 for before, after in pairwise(targets[50:]))
 
 
@@ -328,3 +328,170 @@ def test_small_distances_are_caught_up_and_large_ones_jumped(scene: Scene) -> No
     assert "seek" in told["stalled"]
     assert told["early"] == {"wait": True}
     assert told["gone"]["seek"] >= 1e6
+
+
+# --- What browsers, pages and people do -------------------------------------------------------------------------------
+MANAGED = """
+window.ManagedMediaSource = class extends MediaSource {
+  constructor() { super(); window.managed = (window.managed ?? 0) + 1; }
+};
+delete window.MediaSource;
+"""
+# A page that is hidden closes its sockets after a while, which a test need not wait for.
+SOON = """
+const later = window.setTimeout;
+window.setTimeout = (act, after, ...rest) => later(act, after === 15000 ? 50 : after, ...rest);
+"""
+HIDE = """(hidden) => {
+  Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+def again(scene: Scene, script: str) -> None:
+    """Load the page again, with something of the browser's replaced."""
+    scene.page.add_init_script(script)
+    scene.lines.clear()
+    scene.page.reload()
+
+
+def until(scene: Scene, holds: Callable[[], bool], what: str) -> None:
+    for _ in range(300):
+        if holds():
+            return
+        scene.page.wait_for_timeout(50)
+    raise AssertionError(what)
+
+
+def test_a_telephone_that_has_only_managed_media_source_plays_with_it(scene: Scene, film: Film) -> None:
+    again(scene, MANAGED)
+    units = units_of(film)
+    assert "avc1" in scene.line.query["codecs"]
+    scene.line.begin(units[0])
+    scene.line.show(units[:20])
+    expect(scene.player).to_have_attribute("data-picture", "")
+    assert scene.page.evaluate("[window.managed, typeof MediaSource]") == [1, "undefined"]
+    assert scene.asks("player => player.video.disableRemotePlayback") is True
+    assert scene.asks("player => player.video.paused") is False
+
+
+def test_what_a_stream_already_has_is_shown_at_once_and_the_present_right_after(scene: Scene, film: Film) -> None:
+    units = units_of(film)
+    line = scene.line
+    line.begin(units[0])
+    scene.asks("""player => {
+      window.shown = [];
+      const note = (now, { mediaTime }) => { shown.push(mediaTime); player.video.requestVideoFrameCallback(note); };
+      player.video.requestVideoFrameCallback(note);
+    }""")
+    for unit in units[:15]:  # a second of pictures that came before, in one go
+        line.route.send(fmp4.fragment(line.sequence, line.position, TICKS, unit.key, time.time() - 1, unit.data))
+        line.sequence += 1
+        line.position += TICKS
+    line.show(units[15:45])
+    shown = scene.page.evaluate("shown")
+    assert shown[0] < 0.3, "the first picture is the oldest: nothing has to be decoded before it"
+    skipped = max(after - before for before, after in pairwise(shown))
+    assert skipped > 0.25, "what was there before is not played to its end"
+    behind = line.position / 90_000 - scene.asks("player => player.video.currentTime")
+    assert 0 < behind < 1
+
+
+def test_a_hidden_page_closes_its_sockets_and_opens_them_when_it_is_seen_again(scene: Scene, film: Film) -> None:
+    again(scene, SOON)
+    units = units_of(film)
+    scene.line.begin(units[0])
+    scene.line.show(units[:10])
+    closed: list[int] = []
+    scene.line.route.on_close(lambda code, reason: closed.append(1))
+    scene.page.evaluate(HIDE, True)
+    expect(scene.player).to_have_attribute("data-state", "hidden")
+    until(scene, lambda: bool(closed), "its socket stayed open")
+    scene.page.evaluate(HIDE, False)
+    until(scene, lambda: len(scene.lines) == 2, "it did not connect again")
+    scene.line.begin(units[15])
+    scene.line.position = 10 * 90_000
+    scene.line.show(units[15:30])
+    expect(scene.player).to_have_attribute("data-state", "live")
+    assert scene.asks("player => player.video.currentTime") > 10
+
+
+def test_a_picture_that_stands_while_others_come_is_begun_anew(scene: Scene, film: Film) -> None:
+    units = units_of(film)
+    line = scene.line
+    line.begin(units[0])
+    line.show(units[:15])
+    # As a decoder that hangs: nothing more is counted as shown.
+    scene.asks("player => { player.video.getVideoPlaybackQuality = () => ({ totalVideoFrames: 7 }); }")
+    for _ in range(20):
+        if len(scene.lines) == 2:
+            break
+        line.show(units[15:30])
+    assert len(scene.lines) == 2, "it went on waiting"
+
+
+def test_sound_that_the_browser_does_not_let_begin_is_muted_and_the_picture_plays(
+    scene: Scene, film: Film, sound: Sound
+) -> None:
+    again(
+        scene,
+        """
+        const play = HTMLMediaElement.prototype.play;
+        HTMLMediaElement.prototype.play = function () {
+          return this.muted ? play.call(this) : Promise.reject(new DOMException("not touched", "NotAllowedError"));
+        };
+        """,
+    )
+    scene.asks("player => player.toggleAttribute('sound', true)")
+    units = units_of(film)
+    scene.line.begin(units[0], sound)
+    scene.line.show(units[:30], sound)
+    expect(scene.player).not_to_have_attribute("sound", "")
+    assert scene.asks("player => [player.video.muted, player.video.paused]") == [True, False]
+
+
+def test_how_loud_it_is_can_be_set_and_is_kept_for_all(scene: Scene, film: Film, sound: Sound) -> None:
+    units = units_of(film)
+    scene.line.begin(units[0], sound)
+    scene.line.show(units[:10], sound)
+    level = scene.player.get_by_label("Volume")
+    assert scene.asks("player => player.video.muted") is True
+    expect(level).to_be_hidden()
+    scene.press("m")
+    expect(level).to_be_visible()
+    level.fill("0.3")
+    assert scene.asks("player => [player.video.muted, player.video.volume]") == [False, 0.3]
+    scene.page.reload()
+    assert scene.asks("player => [player.video.muted, player.video.volume]") == [True, 0.3]
+
+
+def test_it_fills_the_screen_and_goes_back(scene: Scene, film: Film) -> None:
+    units = units_of(film)
+    scene.line.begin(units[0])
+    scene.line.show(units[:10])
+    scene.press("f")
+    filled = "document.fullscreenElement === document.querySelector('live-player')"
+    until(scene, lambda: bool(scene.page.evaluate(filled)), "it does not fill the screen")
+    scene.press("f")
+    until(scene, lambda: not scene.page.evaluate(filled), "it stays there")
+    expect(scene.player).to_have_attribute("data-picture", "")
+
+
+def test_a_stall_keeps_more_in_hand_for_some_time(scene: Scene) -> None:
+    targets = scene.page.evaluate(
+        """async () => {
+      const { LiveEdge } = await import("/static/js/live-edge.js");
+      const edge = new LiveEdge();
+      const began = performance.now();
+      for (let n = 0; n < 900; n++) edge.arrived(n / 15, 1 / 15, began + (1000 * n) / 15);
+      const now = began + 60_000;
+      const before = edge.target(now);
+      edge.stalled(now);
+      const once = edge.target(now);
+      for (let n = 0; n < 9; n++) edge.stalled(now);
+      return [before, once, edge.target(now), edge.target(now + 600_000)];
+    }"""
+    )
+    before, once, often, later = targets
+    assert before == later == pytest.approx(0.075)
+    assert before < once < often <= 0.25
