@@ -28,6 +28,7 @@ from accounts.guards import admit, endpoint, machine
 from accounts.policy import Policy, Standing
 from accounts.problems import Problem
 from devices.api import router as devices_router
+from recordings.jobs_api import router as jobs_router
 from streaming.api import router as live_router
 from streaming.views_api import router as views_router
 
@@ -203,3 +204,4 @@ api.add_router("", accounts_router)
 api.add_router("", devices_router)
 api.add_router("", views_router)
 api.add_router("", live_router)
+api.add_router("", jobs_router)

@@ -176,9 +176,13 @@ CELERY_BEAT_SCHEDULE = {
     "snapshots": {"task": "devices.tasks.snapshot_nightly", "schedule": crontab(hour="2", minute="40")},
     "stop-cameras": {"task": "devices.tasks.stop_cameras", "schedule": 1.0, "options": {"expires": 2}},
     "await-returns": {"task": "devices.tasks.await_returns", "schedule": 5.0, "options": {"expires": 10}},
+    "jobs": {"task": "recordings.tasks.tend_jobs", "schedule": 2.0, "options": {"expires": 4}},
+    "forget-jobs": {"task": "recordings.tasks.forget_old", "schedule": crontab(hour="3", minute="37")},
     "learn-formats": {"task": "streaming.tasks.learn_formats", "schedule": 10.0, "options": {"expires": 10}},
     "keep-uids": {"task": "devices.tasks.keep_uids_alive", "schedule": 5.0, "options": {"expires": 10}},
 }
+
+JOBS_KEPT_DAYS = 90  # after their end
 
 # --- Media and intake -------------------------------------------------------------------------------------------------
 RTP_PORTS = env.port_range("RTP_PORTS", "40000-40999")
