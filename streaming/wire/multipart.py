@@ -5,7 +5,8 @@
 A part is handed out as soon as its last byte is here, which its length tells; waiting for the delimiter behind it would
 cost the time until the next picture. A length is believed when the picture it cuts out ends as a JPEG does, or when
 lengths were right before. Otherwise the delimiter must follow; where it does not, the part goes as far as the next
-delimiter, wherever that is, and the wrong length is counted. After three wrong ones lengths are not read any more.
+delimiter, wherever that is, and the wrong length is counted. After three wrong ones in a row lengths are not read any
+more; what stands between parts now and then is not their fault.
 
 Tolerated, because cameras do it:
 - a boundary parameter that has the dashes in front already, or behind, is quoted, has spaces in it, or is missing (then
@@ -57,6 +58,7 @@ class Parser:
 
     def __init__(self, content_type: str) -> None:
         self.wrong_lengths = 0
+        self._wrong_in_a_row = 0
         self.skipped = 0  # times that something stood where a delimiter should
         self._boundary: bytes | None = boundary_of(content_type) or None
         self._delimiter = b""  # the line as it was last seen
@@ -91,12 +93,14 @@ class Parser:
         if line is None:
             return False
         if self._is_delimiter(line):
+            if self._believed:
+                self._wrong_in_a_row = 0
             self._delimiter = line.strip()
             del self._buffer[: len(line)]
             self._step = self._read_head
             return True
         self.skipped += 1
-        self.wrong_lengths += self._believed
+        self._wrong_length(self._believed)
         self._believed = False
         self._searched = 0
         self._step = self._skip
@@ -134,7 +138,7 @@ class Parser:
                 return False
             end, block = found.end(), bytes(buffer[: found.start()])
         self._headers, length = _parse_head(block)
-        self._length = length if self.wrong_lengths < MAX_WRONG_LENGTHS else None
+        self._length = length if self._wrong_in_a_row < MAX_WRONG_LENGTHS else None
         del buffer[:end]
         self._searched = 0
         self._step = self._read_body if self._length is not None else self._search_end
@@ -156,7 +160,7 @@ class Parser:
             self._believed = True
             self._hand_out(length, length)
         else:
-            self.wrong_lengths += 1
+            self._wrong_length(True)
             self._step = self._search_end
         return True
 
@@ -180,6 +184,10 @@ class Parser:
         del self._buffer[:consumed]
         self._parts.append(Part(self._headers, body))
         self._step = self._read_delimiter
+
+    def _wrong_length(self, wrong: bool) -> None:
+        self.wrong_lengths += wrong
+        self._wrong_in_a_row += wrong
 
     # --- Delimiters ---------------------------------------------------------------------------------------------------
     def _next_line(self) -> bytes | None:

@@ -117,6 +117,16 @@ def test_a_length_that_becomes_wrong_costs_one_part():
     assert (parser.wrong_lengths, parser.skipped) == (1, 1)
 
 
+def test_what_stands_between_parts_now_and_then_gets_into_none_of_them():
+    """However often that was: the lengths are right all the same."""
+    noise = b"\x00\xff\xd8 -- not a part\r\n--nor a boundary\r\n\r\n"
+    several = streamed(PACKETS).removesuffix(b"--myboundary\r\n")
+    rounds = 3 * multipart.MAX_WRONG_LENGTHS
+    parser = Parser("m; boundary=myboundary")
+    assert [part.body for part in parser.feed((several + noise) * rounds)] == PACKETS * rounds
+    assert parser.skipped == rounds
+
+
 def test_a_picture_is_handed_out_with_its_last_byte():
     """Not when the next one begins, a fifteenth of a second later."""
     parser = Parser("m; boundary=myboundary")
