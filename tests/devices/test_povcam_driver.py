@@ -17,7 +17,8 @@ from devices.families import driver_for
 from devices.families.base import Driver, Ptz, Stream
 from devices.gateway import Gateway
 from devices.models import Camera, Device
-from tests.devices.conftest import Scripted, Simulator, http, unsaved_device
+from simulators.povcam import PovcamSimulator
+from tests.devices.conftest import PASSWORD, Scripted, Simulator, http, unsaved_device
 
 
 @pytest.fixture
@@ -104,6 +105,43 @@ async def test_a_running_stream_is_kept_alive(device: Device, simulator: Simulat
         await driver.keep_alive(Gateway(device), lease)
         assert simulator.targets[-1] == f"/cgi-bin/keep_alive?mode=h.264&protocol=rtp&UID={lease.uid}&stream=1"
     assert simulator.violations == []
+
+
+async def kept_alive(simulator: PovcamSimulator, rtp_socket: socket.socket, *, legacy: bool, times: int) -> list[str]:
+    """The modes that were sent, and what was answered; of so many keep-alives."""
+    device = unsaved_device(simulator.port, options={"legacy": legacy})
+    driver = driver_for(device)
+    stream = Stream("h264_2", "h264", None, None, None, "rtp")
+    async with driver.rtp_session(Gateway(device), stream, port=rtp_socket.getsockname()[1]):
+        (lease,) = await uids.leases()
+        for _ in range(times):
+            await driver.keep_alive(Gateway(device), lease)
+            (session,) = simulator.sessions()
+            assert str(session["uid"]) == lease.uid
+    found = [each for each in simulator.requests if "keep_alive" in each.target]
+    return [f"{each.target.partition('mode=')[2].partition('&')[0]} {each.status}" for each in found]
+
+
+@pytest.mark.usefixtures("redis_client")
+async def test_old_firmware_is_kept_alive_by_its_own_words_where_that_is_allowed(rtp_socket: socket.socket) -> None:
+    async with PovcamSimulator(oddities="short-keep-alive", password=PASSWORD) as simulator:
+        told = await kept_alive(simulator, rtp_socket, legacy=True, times=2)
+        assert told == ["h.264_2 403", "h264_2 200", "h264_2 200"]  # and it is remembered
+        assert simulator.violations == []
+
+
+@pytest.mark.usefixtures("redis_client")
+async def test_old_firmware_is_not_asked_in_words_of_no_document_else(rtp_socket: socket.socket) -> None:
+    async with PovcamSimulator(oddities="short-keep-alive", password=PASSWORD) as simulator:
+        with pytest.raises(Refused):
+            await kept_alive(simulator, rtp_socket, legacy=False, times=1)
+        assert [each.target for each in simulator.requests if "mode=h264" in each.target] == []
+
+
+@pytest.mark.usefixtures("redis_client")
+async def test_where_the_documents_words_do_they_are_used(rtp_socket: socket.socket) -> None:
+    async with PovcamSimulator(password=PASSWORD) as simulator:
+        assert await kept_alive(simulator, rtp_socket, legacy=True, times=2) == ["h.264_2 200", "h.264_2 200"]
 
 
 async def test_a_cancelled_viewer_leaves_nothing_behind(

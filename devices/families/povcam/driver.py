@@ -48,6 +48,7 @@ logger = logging.getLogger(__name__)
 LOG_LINES = 300  # as many as the device gives at once (5.11)
 STATE_SECONDS = 5.0  # get_state may be met with silence; the poll must not wait for it long
 END_SECONDS = 10.0
+KEEP_ALIVE_REMEMBERED_SECONDS = 7 * 24 * 3600
 # Its clock is looked at when it is identified, once a minute; what was found stays true for some looks that fail.
 CLOCK_SECONDS = 180
 # It tells whole gigabytes: a card with 0 left has room for less than three minutes of the best recordings (50 Mbps,
@@ -89,6 +90,16 @@ class _Mode:
     stream: str
 
 
+_SHORT_KEEP_ALIVE = replace(
+    cgi.KEEP_ALIVE,
+    params=tuple(
+        replace(param, choices={"h264": "H.264 keep alive", "h264_2": "H.264(2) keep alive"})
+        if isinstance(param, Choice) and param.name == "mode"
+        else param
+        for param in cgi.KEEP_ALIVE.params
+    ),
+    undocumented=True,
+)
 # What a lease may stand for beside the two streams.
 SOUND, JPEG = "audio", "jpeg"
 MODES = {"h264": _Mode("h264", "h.264", "1"), "h264_2": _Mode("h264_2", "h.264_2", "2")}
@@ -533,7 +544,39 @@ class PovcamDriver(Driver):
         if lease.mode in MODES:
             mode = MODES[lease.mode]
             values = {**values, "mode": mode.keep_alive, "stream": mode.stream}
+            if gateway.legacy:
+                return await self._keep_alive_somehow(gateway, mode, values, taking_turns=taking_turns)
         await self.ask(gateway, cgi.KEEP_ALIVE, values, taking_turns=taking_turns)
+
+    async def _keep_alive_somehow(
+        self, gateway: Gateway, mode: _Mode, values: Values, *, taking_turns: bool = True
+    ) -> None:
+        """Old firmware refuses the mode as the document writes it and knows the name that getuid has for the stream.
+        Which it is, is remembered; without Redis the document's is tried first again."""
+        name = key("povcam", "keep-alive", self.device.host, self.device.port)
+        short = False
+        with suppress(NoCoordination):
+            short = bool(await look_up(name))
+        if not short:
+            try:
+                await self.ask(gateway, cgi.KEEP_ALIVE, values, taking_turns=taking_turns)
+                return
+            except Refused as error:
+                if type(error) is not Refused:
+                    raise
+                refused = error
+        try:
+            await self.ask(gateway, _SHORT_KEEP_ALIVE, {**values, "mode": mode.vcodec}, taking_turns=taking_turns)
+        except Refused:
+            if not short:
+                raise refused from None
+            with suppress(NoCoordination):
+                async with coordinated() as redis:
+                    await redis.delete(name)  # it may have new firmware by now
+            raise
+        with suppress(NoCoordination):
+            async with coordinated() as redis:
+                await redis.set(name, 1, ex=KEEP_ALIVE_REMEMBERED_SECONDS)
 
     async def stop(self, gateway: Gateway, lease: UidLease) -> None:
         await self.ask(gateway, *_transmission(lease, "stop"))
