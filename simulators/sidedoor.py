@@ -3,7 +3,8 @@
 GET  /_sim/violations   {"violations": [...], "notes": [...]}
 GET  /_sim/requests     {"requests": [...]}: time, method, raw target, status, who, peer
 GET  /_sim/sessions     {"sessions": [...]}: UIDs and where they stream
-GET  /_sim/state        {"state": {...}}: what the family shows of itself
+GET  /_sim/state        {"state": {...}, "started": …}: what the family shows of itself, and the Unix time at which it
+                        started: its picture number n is sent n / rate seconds later
 POST /_sim/fault        {"kind": "hang", ...}: see `device.Fault`
 POST /_sim/forget       empties the lists
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 from simulators.http import Request, Response
@@ -34,7 +36,8 @@ def answer(device: SimulatedDevice, request: Request) -> Response:
         case "GET", "sessions":
             return _json({"sessions": list(device.sessions())})
         case "GET", "state":
-            return _json({"state": device.state()})
+            started = time.time() - time.monotonic() + device.started
+            return _json({"state": device.state(), "started": started})
         case "POST", "fault":
             return _inject(device, request)
         case "POST", "forget":

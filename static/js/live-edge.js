@@ -110,7 +110,9 @@ export class LiveEdge {
       return behind < -LOOSE ? { wait: true } : { rate: 1 };
     }
     if (position < start) return { seek: wanted };
-    if (Math.abs(behind) > FAR || (stalled && behind > AFTER_STALL)) return { seek: wanted };
+    // To jump costs decoding, of which a computer that stalls often has none to spare.
+    const left = AFTER_STALL + 2 * this.#slowness(now);
+    if (Math.abs(behind) > FAR || (stalled && behind > left)) return { seek: wanted };
     this.#correcting = Math.abs(behind) > (this.#correcting ? NEAR : LOOSE);
     return { rate: this.#correcting ? Math.min(FASTEST, Math.max(SLOWEST, 1 + 0.5 * behind)) : 1 };
   }

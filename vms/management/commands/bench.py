@@ -5,6 +5,8 @@ import importlib
 import json
 import pkgutil
 import platform
+import signal
+import sys
 from typing import Any
 
 import av
@@ -13,7 +15,7 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from vms import bench
 
-HELPERS = ("film", "product", "relay_client", "relay_server", "replay")
+HELPERS = ("browser", "film", "fleet", "product", "relay_client", "relay_server", "replay")
 
 
 def names() -> list[str]:
@@ -29,6 +31,8 @@ class Command(BaseCommand):
         parser.add_argument("arguments", nargs=argparse.REMAINDER)
 
     def handle(self, *args: Any, **options: Any) -> None:
+        # What a benchmark has started must not outlive it, whoever ends it.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         figures = importlib.import_module(f"vms.bench.{options['name']}").run(options["arguments"])
         versions = {"python": platform.python_version(), "django": django.__version__, "av": av.__version__}
         self.stdout.write(json.dumps({"bench": options["name"], **figures, "versions": versions}))
