@@ -9,8 +9,10 @@
 How packets come is for the device to say: in channels of the connection, to ports of ours, to other ports that it is
 set to, or in a multicast group. Whose they are is told by channel and port, never by SSRC, which is zero, or anything.
 Sound comes along all the time, and is passed on only while somebody wants it; where it cannot be had, pictures go on.
+Sender reports put both together (`sources.together`).
 
-PAUSE is not used: a picture that nobody watches is closed. Limits are those of the parsers; each answer has
+PAUSE is not used: a picture that nobody watches is closed, and one that a viewer has stopped is kept running, since
+after a PAUSE its going on would have to wait for the next key picture. Limits are those of the parsers; each answer has
 ANSWER_SECONDS, a connection that brings nothing IDLE_SECONDS.
 """
 
@@ -37,6 +39,7 @@ from streaming.media import CLOCK_RATE, AudioUnit, Unit
 from streaming.sources import SourceFailed, ports
 from streaming.sources.lines import Framing, RtpLine
 from streaming.sources.rtp_udp import LARGEST, RtpReceiver
+from streaming.sources.together import SenderClock, Together
 from streaming.wire import Malformed, aac, h264, h265, rtcp, rtp, rtsp, sdp
 from streaming.wire.rtsp import Interleaved, Response
 
@@ -50,6 +53,7 @@ REPORT_SECONDS = 5.0
 END_SECONDS = 3.0
 PIECE = 64 * 1024
 REPORTS_AT_ONCE = 16
+DEFAULT_SOUND_RATE = 48_000
 USER_AGENT = "VMS"
 # Who we are in reports: nobody in particular, but the same as long as this process lives (RFC 7022).
 CNAME = secrets.token_hex(8)
@@ -62,7 +66,7 @@ class Aac:
     """Packets of AAC in, units out; the description tells its configuration."""
 
     def __init__(self, media: sdp.Media) -> None:
-        self._framer = aac.Framer(media.clock or 48_000, config=media.configuration())
+        self._framer = aac.Framer(media.clock or DEFAULT_SOUND_RATE, config=media.configuration())
 
     @property
     def malformed(self) -> int:
@@ -457,7 +461,15 @@ class Medium:
 
 
 class RtspUpstream:
-    def __init__(self, camera: Camera, stream: Stream, url: str, connection: Connection, ways: ExitStack) -> None:
+    def __init__(
+        self,
+        camera: Camera,
+        stream: Stream,
+        url: str,
+        connection: Connection,
+        ways: ExitStack,
+        on_unit: Callable[[Unit], None],
+    ) -> None:
         self._name = f"{camera.pk}/{stream.id}"
         self._ways = ways
         self._connection = connection
@@ -465,6 +477,7 @@ class RtspUpstream:
         self._base = url  # what the session is asked for at
         self._way = _WAYS[stream.transport]
         self._timeout = rtsp.DEFAULT_TIMEOUT
+        self._together = Together(on_unit)
         self._pictures: Medium | None = None
         self._sound: Medium | None = None
         self._no_sound = ""  # why there is none, in a sentence
@@ -490,7 +503,7 @@ class RtspUpstream:
         sound = self._sound.figures() if self._sound else {}
         return {**pictures, **{f"sound_{name}": value for name, value in sound.items()}}
 
-    async def open(self, door: RtspDoor, on_unit: Callable[[Unit], None]) -> None:
+    async def open(self, door: RtspDoor) -> None:
         connection = self._connection
         async with door.logging_in() as login:
             await connection.ask("OPTIONS", self._url, login=login)
@@ -508,11 +521,11 @@ class RtspUpstream:
         framing = _framing(pictures) if pictures is not None else None
         if pictures is None or framing is None:
             raise NotSupported(f"{door.address} offers nothing by RTSP that can be shown. Set it to send H.264.")
-        self._pictures = await self._set_up(0, base, pictures, framing, on_unit)
-        await self._set_up_sound(base, description.first("audio"), on_unit)
+        self._pictures = await self._set_up(0, base, pictures, framing, self._together.take, self._together.pictures)
+        await self._set_up_sound(base, description.first("audio"))
         await connection.ask("PLAY", self._base, {"Range": "npt=0.000-"})
 
-    async def _set_up_sound(self, base: str, media: sdp.Media | None, on_unit: Callable[[Unit], None]) -> None:
+    async def _set_up_sound(self, base: str, media: sdp.Media | None) -> None:
         framing = _framing(media) if media is not None else None
         if media is None or framing is None:
             self._no_sound = (
@@ -523,10 +536,11 @@ class RtspUpstream:
 
         def take(unit: Unit) -> None:
             if self._wants_sound:
-                on_unit(unit)
+                self._together.take(unit)
 
+        clock = self._together.sound = SenderClock(media.clock or DEFAULT_SOUND_RATE)
         try:
-            self._sound = await self._set_up(1, base, media, framing, take)
+            self._sound = await self._set_up(1, base, media, framing, take, clock)
         except (DeviceError, SourceFailed) as error:
             if self._connection.closed:
                 raise
@@ -534,7 +548,13 @@ class RtspUpstream:
             logger.warning("no sound by RTSP: %s", error, extra={"stream": self._name})
 
     async def _set_up(
-        self, number: int, base: str, media: sdp.Media, framing: Framing, on_unit: Callable[[Unit], None]
+        self,
+        number: int,
+        base: str,
+        media: sdp.Media,
+        framing: Framing,
+        on_unit: Callable[[Unit], None],
+        clock: SenderClock,
     ) -> Medium:
         way = self._way(self._connection, number)
         self._ways.callback(way.close)
@@ -549,10 +569,10 @@ class RtspUpstream:
                 f"{self._connection.peer} answers SETUP by RTSP in a way that cannot be read: {error}."
             ) from error
         line = ReportedLine(media.payload_type, framing, on_unit, media.clock or CLOCK_RATE)
-        way.begin(transport, line, lambda report: self._take_report(line, report))
+        way.begin(transport, line, lambda report: self._take_report(line, clock, report))
         return Medium(way, line)
 
-    def _take_report(self, line: ReportedLine, report: bytes) -> None:
+    def _take_report(self, line: ReportedLine, clock: SenderClock, report: bytes) -> None:
         try:
             found = rtcp.parse(report)
         except Malformed:
@@ -561,6 +581,7 @@ class RtspUpstream:
         for each in found:
             if isinstance(each, rtcp.SenderReport):
                 line.reception.sender_report(each, time.monotonic())
+                clock.report(each)
             elif isinstance(each, rtcp.Bye) and self._pictures is not None and line is self._pictures.line:
                 self._connection.lose("The camera says that it ends its pictures; asking for them again.")
 
@@ -602,10 +623,10 @@ async def open_rtsp(camera: Camera, stream: Stream, on_unit: Callable[[Unit], No
     stack = AsyncExitStack()
     try:
         connection = await stack.enter_async_context(_connected(door, url))
-        upstream = RtspUpstream(camera, stream, url, connection, stack.enter_context(ExitStack()))
+        upstream = RtspUpstream(camera, stream, url, connection, stack.enter_context(ExitStack()), on_unit)
         stack.push_async_callback(upstream.tear_down)
         try:
-            await upstream.open(door, on_unit)
+            await upstream.open(door)
         except (NoAnswer, WrongAnswer, SessionGone) as error:
             raise SourceFailed(str(error)) from error  # its web server may do better, or it itself the next time
         for task in (
