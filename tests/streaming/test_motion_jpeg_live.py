@@ -19,10 +19,13 @@ from streaming.choice import Rendition, Wanted, choose
 from streaming.relay import Relays, Timing
 from streaming.sources.open import device_source, streams_of
 from streaming.transcode import converted
-from streaming.viewer import State
-from tests.streaming.seeing import pieces, state, stuck, until, watch
+from tests.streaming.seeing import pieces, stuck, until, watch
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis_client")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.one_database,
+    pytest.mark.usefixtures("redis_client"),
+]
 
 
 @pytest.fixture(params=["ipcam", "hama"])
@@ -90,33 +93,6 @@ async def test_a_browser_gets_them_converted(relays: Relays, camera: Camera):
     assert len(seen) == len(strips)
     assert len(seen) >= 19
     assert seen == sorted(seen)  # a busy camera may send one twice
-
-
-async def test_a_stream_that_is_cut_in_the_middle_of_a_picture_is_opened_again(
-    relays: Relays, camera: Camera, device: SimulatedDevice
-):
-    with watch(relays, camera, "mjpeg") as viewer:
-        await pieces(viewer, 3)
-        device.inject("cut-streams")
-        assert "ended its stream" in (await state(viewer, State.STALLED)).detail
-        await state(viewer, State.LIVE)
-
-
-async def test_a_camera_that_falls_silent_is_asked_again(relays: Relays, camera: Camera, device: SimulatedDevice):
-    with watch(relays, camera, "mjpeg") as viewer:
-        await pieces(viewer, 3)
-        device.inject("stop-frames", seconds=1.5)
-        await state(viewer, State.STALLED)
-        await state(viewer, State.LIVE)
-
-
-async def test_garbage_between_pictures_costs_none(relays: Relays, camera: Camera, device: SimulatedDevice):
-    device.inject("garbage-parts", every=3)
-    with watch(relays, camera, "mjpeg") as viewer:
-        _, parts = await pieces(viewer, 12)
-        seen = [number(part.content) for part in parts]
-        assert seen == sorted(seen)  # a busy camera may send one twice
-        assert relays.figures()[camera.pk, "mjpeg"]["upstream_skipped"] > 0
 
 
 async def test_one_upstream_however_many_watch(relays: Relays, camera: Camera, device: SimulatedDevice):

@@ -21,7 +21,11 @@ from tests.simulators.helpers import Client
 from tests.streaming.film import numbers_seen
 from tests.streaming.seeing import pieces, state, stuck, until, watch
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis_client")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.one_database,
+    pytest.mark.usefixtures("redis_client"),
+]
 
 STREAMS = {1: VideoFormat(640, 360, Fraction(15), 1000), 2: VideoFormat(320, 180, Fraction(15), 500)}
 TOLD = {
@@ -93,81 +97,6 @@ def in_order(found: list[int]) -> bool:
 
 
 # --- Packets and pictures ---------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("transport", ["rtsp-tcp", "rtsp-udp"])
-async def test_lost_packets_cost_pictures_but_damage_none(
-    relays: Relays, recorder: PovcamSimulator, camera_of: MakeCamera, transport: str
-):
-    recorder.inject("lose-packets", every=40)
-    camera = await camera_of(recorder, transport)
-    with watch(relays, camera, "h264") as viewer:
-        assert in_order(numbers(*await pieces(viewer, 30)))
-        figures = relays.figures()[camera.pk, "h264"]
-        assert figures["upstream_lost"] > 0
-        assert figures["upstream_dropped"] > 0
-
-
-@pytest.mark.parametrize("transport", ["rtp", "rtsp-udp"])
-async def test_packets_that_come_late_cost_nothing(
-    relays: Relays, recorder: PovcamSimulator, camera_of: MakeCamera, transport: str
-):
-    recorder.inject("late-packets", every=7, number=3)
-    camera = await camera_of(recorder, transport)
-    with watch(relays, camera, "h264") as viewer:
-        assert in_order(numbers(*await pieces(viewer, 30)))
-        assert relays.figures()[camera.pk, "h264"]["upstream_reordered"] > 0
-
-
-@pytest.mark.parametrize("fault", ["stop-frames", "cut-frames", "lose-sessions"])
-@pytest.mark.parametrize("transport", ["rtsp-tcp", "rtsp-udp"])
-async def test_a_stream_that_ends_is_asked_for_again_on_the_same_socket(
-    relays: Relays, recorder: PovcamSimulator, camera_of: MakeCamera, fault: str, transport: str
-):
-    camera = await camera_of(recorder, transport)
-    with watch(relays, camera, "h264") as viewer:
-        await pieces(viewer, 3)
-        recorder.inject(fault, **({"seconds": 2.0} if fault == "stop-frames" else {}))
-        assert (await state(viewer, State.STALLED)).detail
-        await state(viewer, State.LIVE)
-
-
-@pytest.mark.parametrize("transport", ["rtp", "mjpeg"])
-async def test_a_stream_by_cgi_that_is_cut_in_the_middle_is_asked_for_again(
-    relays: Relays, recorder: PovcamSimulator, camera_of: MakeCamera, transport: str
-):
-    camera = await camera_of(recorder, transport)
-    with watch(relays, camera, "mjpeg" if transport == "mjpeg" else "h264") as viewer:
-        await pieces(viewer, 3)
-        recorder.inject("cut-frames")
-        await state(viewer, State.STALLED)
-        await state(viewer, State.LIVE)
-
-
-@pytest.mark.parametrize("transport", ["rtp", "rtsp-tcp"])
-async def test_another_size_comes_on_the_same_socket(
-    relays: Relays, recorder: PovcamSimulator, camera_of: MakeCamera, transport: str
-):
-    camera = await camera_of(recorder, transport)
-    with watch(relays, camera, "h264_2") as viewer:
-        await pieces(viewer, 3)
-        recorder.inject("resize", number=2, mode="1280")
-        async with asyncio.timeout(20):
-            while not (isinstance(item := await viewer.next(), Init) and item.track.width == 1280):
-                pass
-        assert relays.figures()[camera.pk, "h264_2"]["openings"] == 1
-
-
-@pytest.mark.parametrize("transport", ["rtsp-tcp", "rtsp-udp"])
-async def test_a_recorder_that_restarts_is_tried_until_it_is_back(
-    relays: Relays, recorder: PovcamSimulator, camera_of: MakeCamera, transport: str
-):
-    camera = await camera_of(recorder, transport)
-    with watch(relays, camera, "h264") as viewer:
-        await pieces(viewer, 3)
-        recorder.reboot(1.0)
-        await state(viewer, State.STALLED)
-        await state(viewer, State.LIVE)
-
-
 @pytest.mark.parametrize("transport", ["rtp", "rtsp-tcp"])
 async def test_pictures_that_refer_to_later_ones_are_shown_in_their_order(camera_of: MakeCamera, transport: str):
     streams = {1: VideoFormat(3840, 2160, Fraction(30), 2000), 2: STREAMS[2]}

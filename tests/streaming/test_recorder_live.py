@@ -14,10 +14,14 @@ from simulators.picture import read_strip
 from streaming.relay import Relays, Timing
 from streaming.ring import Fragment
 from streaming.sources import open as opening
-from streaming.viewer import Init, State
-from tests.streaming.seeing import pieces, state, until, watch
+from streaming.viewer import Init
+from tests.streaming.seeing import pieces, until, watch
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis_client")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.one_database,
+    pytest.mark.usefixtures("redis_client"),
+]
 
 H264, H265 = 1, 4  # cameras of the simulated recorder
 
@@ -113,26 +117,6 @@ async def test_where_no_packet_gets_through_pictures_come_over_http(
         await pieces(viewer, 3, seconds=60)
     await camera.arefresh_from_db()
     assert camera.learned["video"]["transport"] == "http"
-    await until(lambda: not relays.figures())
-
-
-async def test_a_recorder_that_forgets_its_uids_is_asked_again(relays: Relays, recorder: IproSimulator, camera_of):
-    camera = await camera_of(H264, "rtp", codec="h264", transport="rtp")
-    with watch(relays, camera, "video") as viewer:
-        await pieces(viewer, 3)
-        recorder.inject("lose-uids")
-        await state(viewer, State.STALLED)
-        await state(viewer, State.LIVE)
-    await until(lambda: not relays.figures())
-
-
-async def test_a_stream_that_is_cut_is_opened_again(relays: Relays, recorder: IproSimulator, camera_of):
-    camera = await camera_of(H264, "http", codec="h264", transport="http")
-    with watch(relays, camera, "video") as viewer:
-        await pieces(viewer, 3)
-        recorder.inject("cut-streams")
-        await state(viewer, State.STALLED)
-        await state(viewer, State.LIVE)
     await until(lambda: not relays.figures())
 
 
