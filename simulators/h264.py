@@ -38,10 +38,12 @@ class Encoder:
         cabac: bool = False,
         b_pictures: int = 0,
         gop_seconds: float = 1.0,
+        slice_rows: int = 0,
     ) -> None:
         """`kilobits`: the most a second; 0 is a constant quality, which costs a third less. `delimiters`: each access
         unit begins with its delimiter. `b_pictures` between two others make the encoder
-        hold back as many and one more, and then give the pictures in the order a decoder wants them."""
+        hold back as many and one more, and then give the pictures in the order a decoder wants them. `slice_rows`: each
+        slice has so many rows of macroblocks; 0 is one slice for a whole picture."""
         keyint = max(1, round(rate * Fraction(gop_seconds)))
         most = f"{kilobits}k"
         limits = {"crf": "20", "maxrate": most, "bufsize": most} if kilobits else {"qp": "24"}
@@ -57,7 +59,8 @@ class Encoder:
             **limits,
             # 8x8dct makes the stream High profile; ultrafast alone would fall to Baseline.
             "x264-params": f"8x8dct=1:cabac={cabac:d}:bframes={b_pictures}:b-adapt=0:b-pyramid=none:open-gop=0"
-            f":keyint={keyint}:min-keyint={keyint}:scenecut=0:aud={delimiters:d}",
+            f":keyint={keyint}:min-keyint={keyint}:scenecut=0:aud={delimiters:d}"
+            f":slice-max-mbs={slice_rows * (-(-width // 16))}",
         }
         codec.open()
         self._codec = codec

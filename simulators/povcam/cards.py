@@ -8,6 +8,7 @@ a restart has nothing to cancel.
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -17,7 +18,9 @@ from typing import Literal
 from simulators.povcam.answers import Declined
 from simulators.povcam.clock import RunningClock
 from simulators.povcam.eventlog import EventLog
-from simulators.povcam.settings import Settings
+from simulators.povcam.film import shape_of
+from simulators.povcam.mts import PACKET
+from simulators.povcam.settings import Settings, default_mode
 
 SLOTS = ("sd1", "sd2")
 GIBIBYTE = 1 << 30
@@ -28,13 +31,33 @@ ABSENT = "-----"
 Progress = Literal["prepare", "exec", "finish", "cancel", "error"]
 
 
+RATE_LETTERS = {"30p": "C", "25p": "D", "24p": "F"}  # in the name of a folder of MP4 clips
+
+
 @dataclass(frozen=True)
 class Clip:
     name: str
-    format: str
+    mode: str
+    """The recording mode of section 8.1."""
+    number: int
+    folder: int
+    recorder: int
     begun: datetime
     seconds: int
     size: int
+
+    @property
+    def format(self) -> str:
+        return self.mode.partition("_")[0]
+
+    @property
+    def path(self) -> str:
+        """Where it is on the card: as this recorder's manual shows its folders, but for AVCHD's place in PRIVATE."""
+        if self.format == "avchd":
+            return f"AVCHD/BDMV/STREAM/{self.number % 100_000:05d}.MTS"
+        letter, recorder = RATE_LETTERS[self.mode.split("_")[2]], "0123456789ABCDEFG"[self.recorder]
+        folder = 99 + self.folder
+        return f"DCIM/{folder:03d}R{letter}RH{recorder}/{folder:04d}{self.number % 10_000:04d}.MP4"
 
 
 @dataclass
@@ -96,30 +119,32 @@ class Formatting:
 
 @dataclass
 class Transfer:
-    begun: float
-    clips: int
-    each: float
-    """Seconds per clip; the preparation takes half as long as one."""
-    fails: bool
-    cancelled: float = math.inf
+    """Clips on their way to an FTP server; what sends them is ftp.py, on a thread of its own."""
+
+    slot: str
+    card: Card
+    clips: tuple[Clip, ...]
+    sent: int = 0
+    """Bytes of clips."""
+    at: Progress = "prepare"
+    why: str = ""
+    """What went wrong, if something did."""
+    ended: float = math.inf
+    cancelled: threading.Event = field(default_factory=threading.Event)
     booked: bool = False
 
     @property
-    def ends(self) -> float:
-        done = self.begun + self.each / 2 + self.clips * self.each * (0.5 if self.fails else 1.0)
-        return min(done, self.cancelled + self.each / 2)
+    def over(self) -> bool:
+        return self.at in ("finish", "error")
 
-    def progress(self, now: float) -> Progress:
-        if now >= self.ends:
-            return "error" if self.fails or self.cancelled < math.inf else "finish"
-        if now >= self.cancelled:
-            return "cancel"
-        return "prepare" if now < self.begun + self.each / 2 else "exec"
+    @property
+    def progress(self) -> Progress:
+        return "cancel" if self.cancelled.is_set() and not self.over else self.at
 
-    def rate(self, now: float) -> int:
+    @property
+    def rate(self) -> int:
         """Percent sent."""
-        sent = min(now, self.ends, self.cancelled) - self.begun - self.each / 2
-        return int(min(1.0, max(0.0, sent / (self.clips * self.each))) * 100)
+        return self.sent * 100 // max(1, sum(clip.size for clip in self.clips))
 
 
 class Cards:
@@ -131,17 +156,23 @@ class Cards:
         *,
         gigabytes: tuple[int, int],
         clips: int,
+        clip_seconds: int = 0,
+        small: bool = False,
+        relay: bool = False,
         work_seconds: float,
         fill: float,
     ) -> None:
-        """Cards of so many gigabytes (0: no card), the first with some clips on it. `fill`: how many times faster than
-        a real one a recording fills them."""
+        """Cards of so many gigabytes (0: no card), the first with some clips on it, of so many seconds each (0: a
+        working day's). `small`: clips have small pictures and few bits; `relay`: a recording that fills its card goes
+        on in the other slot; `fill`: how many times faster than a real one a recording fills them."""
         self._settings = settings
         self._clock = clock
         self._log = log
         self._gigabytes = gigabytes
         self._work = work_seconds
         self._fill = fill
+        self._small = small
+        self._relay = relay
         self._numbers = {"mp4": 0, "avchd": 0}
         self.now: Callable[[], float] = time.monotonic
         self.pre_rec = False
@@ -153,7 +184,7 @@ class Cards:
         self.slots: dict[str, Card | None] = {slot: self._new(slot) for slot in SLOTS}
         first = self.slots["sd1"]
         if first is not None:
-            first.clips = self._some_clips(clips)
+            first.clips = self._some_clips(clips, clip_seconds)
 
     # What is going on
 
@@ -161,8 +192,9 @@ class Cards:
         """Book what has happened, and tell the moment it was booked for."""
         now = self.now()
         recording = self.recording
-        if recording is not None and now >= recording.over:
+        while recording is not None and now >= recording.over:
             self._finish_recording(recording, recording.over)
+            recording = self.recording  # the one that goes on in the other slot, if any
         deletion = self.deletion
         if deletion is not None and now >= deletion.done:
             card = self.slots[deletion.slot]
@@ -179,9 +211,10 @@ class Cards:
                 card.become([])
             self._log.add(621, f"{formatting.slot} formatted", self._at(formatting.done))
         transfer = self.transfer
-        if transfer is not None and not transfer.booked and now >= transfer.ends:
+        if transfer is not None and not transfer.booked and transfer.over:
             transfer.booked = True
-            self._log.add(701, f"FTP transfer: {transfer.progress(now)}", self._at(transfer.ends))
+            why = f" ({transfer.why})" if transfer.why else ""
+            self._log.add(701, f"FTP transfer: {transfer.progress}{why}")
         return now
 
     def _at(self, moment: float) -> datetime:
@@ -190,14 +223,14 @@ class Cards:
     def occupation(self) -> str | None:
         """What the recorder is busy with, or None. Downloads do not count: they only hinder what would take the clips
         away."""
-        now = self.settle()
+        self.settle()
         if self.recording is not None:
             return "recording"
         if self.deletion is not None:
             return "deleting clips"
         if self.formatting is not None and not self.formatting.booked:
             return "formatting a card"
-        if self.transfer is not None and now < self.transfer.ends:
+        if self.transfer is not None and not self.transfer.over:
             return "transferring clips"
         return None
 
@@ -247,28 +280,54 @@ class Cards:
         card = self.slots[recording.slot]
         if card is None or over < recording.begins:
             return
-        seconds = over - recording.begins
         filled = over == recording.full
-        size = card.free if filled else min(card.free, int(seconds * self._rate(recording.mode)))
-        kind = "mp4" if recording.mode.startswith("mp4") else "avchd"
+        lasted = over - recording.begins
+        # A full card ends a clip within a second that no longer fits.
+        seconds = max(1, int(lasted) if filled else round(lasted))
+        taken = card.free if filled else min(card.free, int(seconds * self._rate(recording.mode)))
+        size = max(taken // PACKET * PACKET, self._least(recording.mode, seconds))
         begun = self._at(recording.begins).replace(microsecond=0)
-        clip = Clip(self._name(recording.slot, kind), kind, begun, round(seconds), size)
+        clip = self._clip(recording.slot, recording.mode, begun, seconds, size)
         card.become([*card.clips, clip])
         why = "card full" if filled else "ended"
         self._log.add(602, f"Recording to {recording.slot} {why}", self._at(over))
+        if filled and self._relay and recording.ends == math.inf:
+            self._go_on(recording, over)
+
+    def _go_on(self, recording: Recording, at: float) -> None:
+        """The other card takes over, and is the target from now on."""
+        slot = SLOTS[1 - SLOTS.index(recording.slot)]
+        try:
+            card = self.usable(slot)
+        except Declined:
+            return
+        if card.free < LEAST_FREE:
+            return
+        self._settings.recording.device = slot
+        full = at + card.free / self._rate(recording.mode)
+        self.recording = Recording(slot, recording.mode, at, math.inf, full)
+        self._log.add(601, f"Recording to {slot}", self._at(at))
 
     def _rate(self, mode: str) -> float:
-        """Bytes per second of a recording mode, whose name tells its megabits: …_28m."""
-        megabits = next(int(part[:-1]) for part in mode.split("_") if part[:-1].isdecimal() and part.endswith("m"))
-        return megabits * 125_000 * self._fill
+        """Bytes per second of a recording mode."""
+        return shape_of(mode, self._small).bytes_per_second * self._fill
 
-    def _name(self, slot: str, kind: str) -> str:
-        """Sixteen signs, as in the document's examples: S1AA001000000160, S0M40010000001A0."""
+    def _least(self, mode: str, seconds: int) -> int:
+        """What a clip takes whose card does not fill faster than a real one."""
+        return seconds * shape_of(mode, self._small).bytes_per_second // PACKET * PACKET
+
+    def _clip(self, slot: str, mode: str, begun: datetime, seconds: int, size: int) -> Clip:
+        """The next clip. Its name has sixteen signs, as in the document's examples: S1AA001000000160,
+        S0M40010000001A0."""
+        kind = mode.partition("_")[0]
         self._numbers[kind] += 1
         number = self._numbers[kind] % 10_000_000
+        recording = self._settings.recording
         if kind == "mp4":
-            return f"S{SLOTS.index(slot)}M4{self._settings.recording.folder % 1000:03d}{number:07d}A0"
-        return f"S{SLOTS.index(slot)}AA001{number:07d}60"
+            name = f"S{SLOTS.index(slot)}M4{recording.folder % 1000:03d}{number:07d}A0"
+        else:
+            name = f"S{SLOTS.index(slot)}AA001{number:07d}60"
+        return Clip(name, mode, number, recording.folder, int(recording.recorder_num), begun, seconds, size)
 
     def reset_numbers(self) -> None:
         """The next MP4 clip begins a folder of its own with number 1."""
@@ -284,8 +343,10 @@ class Cards:
         now = self.now()
         self.formatting = Formatting(slot, now, now + 2 * self._work)
 
-    def send(self, clips: int, fails: bool) -> None:
-        self.transfer = Transfer(self.now(), max(clips, 1), self._work / 2, fails)
+    def send(self, slot: str, card: Card, clips: Iterable[Clip]) -> Transfer:
+        """Note a transfer; ftp.py carries it out."""
+        self.transfer = Transfer(slot, card, tuple(clips))
+        return self.transfer
 
     # What happens to the cards from outside
 
@@ -297,7 +358,9 @@ class Cards:
         self.deletion = None
         if self.formatting is not None and not self.formatting.booked:
             self.formatting.failed = self.formatting.booked = True
-        self.transfer = None
+        if self.transfer is not None:
+            self.transfer.cancelled.set()
+            self.transfer = None
 
     def insert(self, slot: str) -> None:
         self.settle()
@@ -350,17 +413,19 @@ class Cards:
         gigabytes = self._gigabytes[SLOTS.index(slot)]
         return Card(gigabytes * GIGABYTE) if gigabytes else None
 
-    def _some_clips(self, count: int) -> list[Clip]:
+    def _some_clips(self, count: int, long: int) -> list[Clip]:
         """A working day's clips: so many in AVCHD, and for every four of them one in MP4."""
         clips = []
         begun = self._clock.local().replace(microsecond=0) - timedelta(minutes=20 * (count + 1))
+        frequency = self._settings.system_frequency
+        modes = {"avchd": default_mode(frequency), "mp4": f"mp4_2160_{'25' if frequency == '50' else '30'}p_50m"}
         for number in range(count):
             kinds = ("avchd", "mp4") if number % 4 == 3 else ("avchd",)
             for kind in kinds:
                 begun += timedelta(minutes=20 / len(kinds))
-                seconds = 12 + number * 7 % 48
-                megabits = 50 if kind == "mp4" else 28
-                clips.append(Clip(self._name("sd1", kind), kind, begun, seconds, seconds * megabits * 125_000))
+                seconds = long or 12 + number * 7 % 48
+                size = self._least(modes[kind], seconds)
+                clips.append(self._clip("sd1", modes[kind], begun, seconds, size))
         return clips
 
 

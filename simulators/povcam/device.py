@@ -33,9 +33,14 @@ Where the document is silent the simulator decides, and a client should not depe
   cards      recording starts and ends `work_seconds` after the command, and is refused in between; clips keep their
              number while their card does not change, and a list is true no longer than that; while the recorder is
              busy with a card, what would change one is refused; a slot without a card lists no clips; formatting
-             takes twice `work_seconds`; a clip's bytes are arbitrary, and always the same
-  transfer   nothing is sent; without a server address it fails; a cancelled one ends as error; before the first one,
-             as before the first formatting, the progress is finish
+             takes twice `work_seconds`; a clip lasts whole seconds, one at least; pre-rec adds nothing to it
+  download   answers 500 while the recorder records, deletes, formats, transfers or sends another clip; a recording may
+             begin while a clip is sent; what is sent is always the same, knows no Range, has the length of the clip and
+             the type application/octet-stream; what it shows is told in film.py
+  transfer   really sends to the server that is set, see ftp.py; one that cannot (no address, no clips, refused, no
+             room, AW999999, card pulled) has been answered like any other and ends as error; so does a cancelled one;
+             the log tells why; rate is the share of bytes; before the first one, as before the first formatting, the
+             progress is finish
   modes      in playback and standby `get_state` answers 404 and `sdctrl` 500; a restart returns to imaging
 
 The document knows no reset to factory settings and no change of users: the first is a fault for tests
@@ -118,16 +123,21 @@ class PovcamSimulator(SimulatedDevice):
     family = "povcam"
     faults: ClassVar[tuple[str, ...]] = (
         *("lose-uids", "lose-sessions", "stop-frames", "stop-sound", "lose-packets", "late-packets", "cut-frames"),
-        *("resize", "mode", "card", "pre-rec", "lose-lists", "slow-downloads"),
-        *("cut-downloads", "failing-transfers", "clock-skew", "factory-reset"),
+        *("resize", "mode", "card", "pre-rec", "lose-lists", "slow-downloads", "cut-downloads", "stall-downloads"),
+        *("wrong-length", "busy-downloads", "failing-transfers", "stall-transfers", "slow-transfers"),
+        *("clock-skew", "factory-reset"),
     )
     """lose-uids; lose-sessions: of RTSP; stop-frames and stop-sound for `seconds` (0: until clear); lose-packets: each
     `every`-th; late-packets: each `every`-th comes `number` packets later; cut-frames: everything that is sent breaks
     off in the middle of a picture, and its UIDs and sessions are lost; resize: the pictures of stream `number` become
     `mode` (640, 1280, 1920, 3840) wide; mode: imaging, playback, standby; card: what happens to that of slot `number`
     is the `mode`: insert, remove, error, repair (for `seconds`), full; pre-rec: `mode` on or off; lose-lists: of clips;
-    slow-downloads: `seconds` between pieces; cut-downloads and failing-transfers: the next `times`; clock-skew: wrong
-    by `seconds`; factory-reset: all settings but the address and the RTSP port."""
+    slow-downloads: `seconds` between pieces of 256 KiB; cut-downloads: the next `times` end half way; stall-downloads:
+    the next `times` stand still half way for `seconds` (0: until clear); wrong-length: the next `times` are announced
+    `number` bytes longer than they are; busy-downloads: the next `times` are refused; failing-transfers: the next
+    `times` by FTP break off half way; stall-transfers: they stand still half way until clear; slow-transfers:
+    `seconds` between pieces of 64 KiB; clock-skew: wrong by `seconds`; factory-reset: all settings but the address and
+    the RTSP port."""
 
     def __init__(
         self,
@@ -150,6 +160,8 @@ class PovcamSimulator(SimulatedDevice):
         work_seconds: float = 2.0,
         cards: tuple[int, int] = (64, 0),
         clips: int = 17,
+        clip_seconds: int = 0,
+        small_clips: bool = False,
         fill: float = 1.0,
         head: bool = True,
         rtsp_port: int = 0,
@@ -162,9 +174,10 @@ class PovcamSimulator(SimulatedDevice):
         control: bool = False,
     ) -> None:
         """`work_seconds`: what the document calls a few seconds; `cards`: gigabytes in both slots, 0 for none; `clips`:
-        AVCHD clips on the first; `fill`: how many times faster than a real one a recording fills its card; `head`:
-        whether a camera head is connected; `rtsp_port`: 0 lets the system choose; `rtsp_seconds`: how long an RTSP
-        session lives without a sign of its client; `looped` and `small_4k`: see `Media`; `oddities`: see
+        AVCHD clips on the first; `clip_seconds`: how long each of them is, 0 for a working day's; `small_clips`: all
+        clips have pictures of 512x288 and 2 Mbit/s; `fill`: how many times faster than a real one a recording fills its
+        card; `head`: whether a camera head is connected; `rtsp_port`: 0 lets the system choose; `rtsp_seconds`: how
+        long an RTSP session lives without a sign of its client; `looped` and `small_4k`: see `Media`; `oddities`: see
         oddities.py."""
         self.oddities = chosen(oddities, ODDITIES)
         name = name or f"UMR20 {seed}"
@@ -199,6 +212,9 @@ class PovcamSimulator(SimulatedDevice):
             self.log,
             gigabytes=cards,
             clips=clips,
+            clip_seconds=clip_seconds,
+            small=small_clips,
+            relay="relay" in self.oddities,
             work_seconds=work_seconds,
             fill=fill,
         )
@@ -238,7 +254,14 @@ class PovcamSimulator(SimulatedDevice):
             host, rtsp_port, self._handle_rtsp, self._rtsp.data, lambda peer, sentence: self._malformed(peer, sentence)
         )
         self._head = Head(present=head)
-        self._clips = Clips(self.settings, self.cards, seed=seed)
+        self._clips = Clips(
+            self.settings,
+            self.cards,
+            seed=seed,
+            small=small_clips,
+            oddities=self.oddities,
+            host=lambda: self.host,
+        )
         configuration = Configuration(
             self.settings,
             self.clock,
@@ -488,15 +511,26 @@ class PovcamSimulator(SimulatedDevice):
                 self._clips.faults.pause = fault.seconds
             case "cut-downloads":
                 self._clips.faults.cuts = fault.times
+            case "stall-downloads":
+                self._clips.faults.stalls, self._clips.faults.stall_seconds = fault.times, fault.seconds
+            case "wrong-length":
+                self._clips.faults.lies, self._clips.faults.more = fault.times, fault.number
+            case "busy-downloads":
+                self._clips.faults.busy = fault.times
             case "failing-transfers":
-                self._clips.failing_transfers = fault.times
+                self._clips.transfer_faults.failing = fault.times
+            case "stall-transfers":
+                self._clips.transfer_faults.stalled = True
+            case "slow-transfers":
+                self._clips.transfer_faults.pause = fault.seconds
             case "clock-skew":
                 self.clock.skew(timedelta(seconds=fault.seconds))
             case "factory-reset":
                 self._reset()
             case "clear":
                 self._media.resume()
-                self._clips.faults.pause, self._clips.faults.cuts, self._clips.failing_transfers = 0.0, 0, 0
+                self._clips.faults.clear()
+                self._clips.transfer_faults.clear()
                 self.mode = "imaging"
 
     def _reset(self) -> None:

@@ -27,6 +27,9 @@ ODDITIES: Mapping[str, str] = {
     "comma-rtp-info": "the RTP-Info of PLAY is one line, with a comma between its tracks",
     "announced-ssrc": "by RTSP the SSRC is not 0 but what SETUP announces",
     "sprop": "the session description has sprop-parameter-sets",
+    "chunked-clips": "a clip is sent in chunks instead of with its length",
+    "unmeasured-clips": "a clip is sent without its length, and ends with the connection",
+    "relay": "a recording that fills its card goes on in the other slot, which becomes the target",
 }
 AU_HEADERS: Mapping[str, AuHeader] = {"full-au-header": "rfc3640", "bare-au-header": "bare", "no-au-header": "none"}
 SHORT_MODES = {"h264": "h.264", "h264_2": "h.264_2"}

@@ -102,7 +102,7 @@ class RecordingChapter:
             ("rec", on(running)),
             ("pre_rec", on(cards.pre_rec)),
             ("rec_counter", clock_face(counter)),
-            ("ftp_send", on(transfer is not None and now < transfer.ends)),
+            ("ftp_send", on(transfer is not None and not transfer.over)),
             ("play", "off"),
             ("del_file", on(cards.deletion is not None)),
             ("download", on(cards.downloads > 0)),
@@ -128,7 +128,7 @@ class RecordingChapter:
             formatting = self._cards.formatting
             return told([("progress", formatting.progress(now) if formatting else "finish")])
         transfer = self._cards.transfer
-        progress, rate = (transfer.progress(now), transfer.rate(now)) if transfer else ("finish", 100)
+        progress, rate = (transfer.progress, transfer.rate) if transfer else ("finish", 100)
         return told([("progress", progress), ("rate", rate)])
 
 

@@ -4,7 +4,7 @@ import contextlib
 import random
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
@@ -13,12 +13,16 @@ from simulators.ipro import IproSimulator
 from simulators.povcam import PovcamSimulator
 from tests.simulators.helpers import Client, RtpPort
 from tests.simulators.recorder import CALM, Recorder
+from tests.simulators.servers import FtpServer
 
 
 @pytest.fixture
 async def device() -> AsyncIterator[PovcamSimulator]:
     """A recorder in no hurry: the pacing tests make their own."""
-    async with PovcamSimulator(seed=7, name="Gate north", control=True, manners=Manners(command=0, state=0)) as device:
+    manners = Manners(command=0, state=0)
+    async with PovcamSimulator(
+        seed=7, name="Gate north", small_clips=True, clip_seconds=2, control=True, manners=manners
+    ) as device:
         yield device
 
 
@@ -32,7 +36,14 @@ async def quick() -> AsyncIterator[Client]:
     """A recorder with two cards that needs moments where others need seconds."""
     manners = Manners(command=0, state=0)
     async with PovcamSimulator(
-        seed=7, cards=(64, 32), work_seconds=0.2, reboot_seconds=0.2, manners=manners, control=True
+        seed=7,
+        cards=(64, 32),
+        small_clips=True,
+        clip_seconds=2,
+        work_seconds=0.2,
+        reboot_seconds=0.2,
+        manners=manners,
+        control=True,
     ) as device:
         yield Client(device)
 
@@ -114,3 +125,9 @@ async def recorder() -> AsyncIterator[Recorder]:
         recorder = Recorder(device)
         async with recorder.http:
             yield recorder
+
+
+@pytest.fixture
+def ftp_server(tmp_path) -> Iterator[FtpServer]:
+    with FtpServer(tmp_path) as server:
+        yield server

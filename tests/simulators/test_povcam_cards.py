@@ -157,10 +157,23 @@ async def test_a_card_fills_while_recording_and_ends_it_when_full(worker):
     assert gigabytes == [57, 45, 33, 22, 10, 0]
     assert fields(await client.ask("get_state"))["rec"] == "off"
     listed_ = await listed(client, "index=18&format=avchd")
-    assert (listed_.total, listed_.rows[0][3]) == (18, "04:52:41")
+    assert (listed_.total, listed_.rows[0][3]) == (18, "04:52:40")
     assert (await client.ask("sdctrl?save=start")).status_code == 500
     assert client.notes == ["card_full"]
     assert "card full" in (await client.ask("get_systemlog?type=eventlog&num=1", auth=ADMIN)).text
+
+
+async def test_a_full_card_may_hand_over_to_the_other():
+    async with PovcamSimulator(
+        cards=(4, 4), clips=0, work_seconds=0.1, fill=1000, oddities="relay", manners=Manners(0, 0)
+    ) as device:
+        client = Client(device)
+        await client.ask("sdctrl?save=start")
+        await client.until("get_state", rec="off", sd_rem="0", sd2_rem="0")
+        assert await client.read("get_sdrec_target") == {"device": "sd2"}
+        both = [(await listed(client, f"index=1&device={slot}&format=avchd")).names for slot in ("sd1", "sd2")]
+        assert both == [["S0AA001000000160"], ["S1AA001000000260"]]
+        assert client.notes == []
 
 
 async def test_a_card_can_fill_faster_than_a_real_one():
@@ -383,45 +396,125 @@ async def test_one_thing_at_a_time(busy):
 # Download
 
 
+async def clip_target(client: Client, query: str = "index=1&format=avchd", place: int = 0) -> tuple[str, str]:
+    page = await listed(client, query)
+    return f"get_clip_file?filename={page.names[place]}&list_id={page.list_id}", page.names[place]
+
+
 async def test_a_clip_is_downloaded_under_its_name_and_is_always_the_same(client):
-    page = await listed(client)
-    target = f"get_clip_file?filename={page.names[0]}&list_id={page.list_id}"
+    target, name = await clip_target(client)
     first, second = await client.ask(target), await client.ask(target)
-    assert first.headers["content-disposition"] == f'attachment; filename="{page.names[0]}"'
-    assert int(first.headers["content-length"]) == len(first.content) > 10_000
+    assert first.headers["content-disposition"] == f'attachment; filename="{name}"'
+    assert first.headers["content-type"] == "application/octet-stream"
+    assert int(first.headers["content-length"]) == len(first.content) == client.device.cards.slots["sd1"].clips[0].size
     assert first.content == second.content
-    other = await client.ask(f"get_clip_file?filename={page.names[1]}&list_id={page.list_id}")
-    assert other.content[:100] != first.content[:100]
+    other, _ = await clip_target(client, place=1)
+    assert (await client.ask(other)).content != first.content
+    assert (client.violations, client.notes) == ([], [])
 
 
-async def test_a_download_shows_while_it_lasts(quick):
-    page = await listed(quick)
-    quick.device.inject("slow-downloads", seconds=0.2)
-    asking = asyncio.create_task(quick.ask(f"get_clip_file?filename={page.names[0]}&list_id={page.list_id}"))
+async def test_a_clip_is_asked_for_without_an_extension(client):
+    target, name = await clip_target(client)
+    assert (await client.ask(target.replace(name, f"{name}.MTS"))).status_code == 400
+    assert client.violations == ["list"]
+
+
+async def test_a_download_shows_while_it_lasts_and_is_the_only_one(quick):
+    target, _ = await clip_target(quick)
+    quick.device.inject("slow-downloads", seconds=0.3)
+    asking = asyncio.create_task(quick.ask(target))
     await quick.until("get_state", download="on")
     assert (await quick.ask("sdcard?cmd=format", "POST", ADMIN)).text.strip() == "ErrorNo=3"
-    assert (await quick.ask(f"del_clip_file?fileno=1&list_id={page.list_id}")).status_code == 500
-    assert len((await asking).content) > 10_000
+    assert (await quick.ask(target)).status_code == 500
+    list_id = target.rsplit("=", 1)[1]
+    assert (await quick.ask(f"del_clip_file?fileno=1&list_id={list_id}")).status_code == 500
+    assert (await quick.ask(f"send_ftpserver?select_type=all&list_id={list_id}", "POST", ADMIN)).status_code == 500
+    assert len((await asking).content) > 100_000
     await quick.until("get_state", download="off")
+    assert quick.notes == ["busy"] * 4
+
+
+async def test_nothing_is_downloaded_while_the_recorder_records(quick):
+    await quick.ask("sdctrl?save=start")
+    await quick.until("get_state", rec="on")
+    target, _ = await clip_target(quick)
+    assert (await quick.ask(target)).status_code == 500
+    assert (quick.violations, quick.notes) == ([], ["busy"])
 
 
 async def test_a_client_that_leaves_ends_its_download(quick):
-    page = await listed(quick)
+    target, _ = await clip_target(quick)
     quick.device.inject("slow-downloads", seconds=0.1)
-    target = f"/cgi-bin/get_clip_file?filename={page.names[0]}&list_id={page.list_id}"
-    reading = asyncio.create_task(raw(quick.device, f"GET {target} HTTP/1.0\r\n\r\n".encode()))
+    reading = asyncio.create_task(raw(quick.device, f"GET /cgi-bin/{target} HTTP/1.0\r\n\r\n".encode()))
     await quick.until("get_state", download="on")
     reading.cancel()
     await quick.until("get_state", download="off")
 
 
 async def test_a_download_can_break_off(quick):
-    page = await listed(quick)
+    target, _ = await clip_target(quick)
     quick.device.inject("cut-downloads", times=1)
-    target = f"get_clip_file?filename={page.names[0]}&list_id={page.list_id}"
     with pytest.raises(httpx.RemoteProtocolError):
         await quick.ask(target)
     assert (await quick.ask(target)).status_code == 200
+
+
+async def test_a_download_can_stand_still_for_a_while(quick):
+    target, _ = await clip_target(quick)
+    quick.device.inject("stall-downloads", times=1)
+    asking = asyncio.create_task(quick.ask(target))
+    await quick.until("get_state", download="on")
+    await eventually(lambda: not quick.device._clips.faults.stalls)
+    assert not asking.done()
+    quick.device.inject("clear")
+    assert len((await asking).content) == int((await asking).headers["content-length"])
+
+
+async def test_a_download_can_be_announced_longer_or_shorter_than_it_is(quick):
+    target, _ = await clip_target(quick)
+    whole = (await quick.ask(target)).content
+    quick.device.inject("wrong-length", times=1, number=1000)
+    with pytest.raises(httpx.RemoteProtocolError):
+        await quick.ask(target)
+    quick.device.inject("wrong-length", times=1, number=-1000)
+    assert (await quick.ask(target)).content == whole[:-1000]
+    assert (await quick.ask(target)).content == whole
+
+
+async def test_a_download_can_be_refused(quick):
+    target, _ = await clip_target(quick)
+    quick.device.inject("busy-downloads", times=1)
+    assert [(await quick.ask(target)).status_code for _ in range(2)] == [500, 200]
+
+
+@pytest.mark.parametrize("mode", ["remove", "error"])
+async def test_a_card_that_is_pulled_or_breaks_ends_a_download(quick, mode):
+    target, _ = await clip_target(quick)
+    quick.device.inject("slow-downloads", seconds=0.3)
+    asking = asyncio.create_task(quick.ask(target))
+    await quick.until("get_state", download="on")
+    quick.device.inject("card", mode=mode, number=1)
+    with pytest.raises(httpx.RemoteProtocolError):
+        await asking
+    assert (await quick.ask(target)).status_code == 500
+
+
+@pytest.mark.parametrize(("oddity", "header"), [("chunked-clips", "chunked"), ("unmeasured-clips", None)])
+async def test_other_firmware_sends_a_clip_without_its_length(oddity, header):
+    async with PovcamSimulator(
+        small_clips=True, clip_seconds=1, clips=1, oddities=oddity, manners=Manners(0, 0)
+    ) as device:
+        client = Client(device)
+        target, _ = await clip_target(client)
+        reply = await client.ask(target)
+        assert (reply.headers.get("transfer-encoding"), "content-length" in reply.headers) == (header, False)
+        assert len(reply.content) == device.cards.slots["sd1"].clips[0].size
+        device.inject("cut-downloads", times=1)
+        if header:
+            with pytest.raises(httpx.RemoteProtocolError):
+                await client.ask(target)
+        else:
+            assert len((await client.ask(target)).content) < len(reply.content)
 
 
 async def test_the_cards_of_a_fleet_are_described_in_its_file():
