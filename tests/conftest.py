@@ -7,14 +7,19 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import hypothesis
 import pytest
 import redis
 from django.conf import settings
 from django.db import connection
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
+from devices.cgi import Command
+from devices.families.povcam.commands.row import GAP
+from devices.gateway import Gateway
+from devices.turns import Turn
 from vms import environment
 from vms.bench.product import Product
 from vms.tools import redis_server_command
@@ -65,6 +70,7 @@ def chromium() -> Iterator[Browser]:
     path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     if not path:
         pytest.skip("no browser: install Chromium, or name one with CHROMIUM=…")
+    expect.set_options(timeout=30_000)  # as Playwright waits for everything else: machines that run tests are busy
     flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=flags)
@@ -75,6 +81,9 @@ def chromium() -> Iterator[Browser]:
 # Machines that run tests are busy; nothing here is about time.
 hypothesis.settings.register_profile("vms", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("vms")
+
+# What makes a password slow to guess makes tests slow that have many people in them.
+settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 ADMIN_PASSWORD = "correct horse battery"
 
@@ -110,18 +119,38 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
             running.kill()
 
 
+@pytest.fixture(autouse=True)
+def _short_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rest that POVCAM recorders get after each command is asked for by no document, and simulators do not mind: in
+    tests it would be most of the time. Documented rests, and those of commands that a test makes, are kept."""
+    usual = Gateway._turn
+
+    def turn(gateway: Gateway, command: Command) -> Turn:
+        made = usual(gateway, command)
+        return replace(made, lanes={lane: 5 if rest == GAP else rest for lane, rest in made.lanes.items()})
+
+    monkeypatch.setattr(Gateway, "_turn", turn)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On the second database only what touches a database runs again; without a PostgreSQL it is named and skipped."""
+    """On the second database only that runs again whose outcome may depend on it. Without a PostgreSQL it is named and
+    skipped."""
     if os.environ.get("VMS_TESTS_DATABASE") != "postgresql":
         return
-    databases = {"db", "transactional_db", "live_server", "product"}
-    touching = [
-        item
-        for item in items
-        if item.get_closest_marker("django_db") or databases & set(getattr(item, "fixturenames", ()))
-    ]
+    again = [item for item in items if _depends_on_the_database(item)]
     if not os.environ.get("DATABASE_URL"):
-        for item in touching:
+        for item in again:
             item.add_marker(pytest.mark.skip(reason="PostgreSQL's programs are not installed"))
-    config.hook.pytest_deselected(items=[item for item in items if item not in touching])
-    items[:] = touching
+    config.hook.pytest_deselected(items=[item for item in items if item not in again])
+    items[:] = again
+
+
+def _depends_on_the_database(item: pytest.Item) -> bool:
+    """What touches one. Of those that drive a browser or a whole product, only those that say so: the others look at
+    the same rows through yet another window."""
+    fixtures = set(getattr(item, "fixturenames", ()))
+    if item.get_closest_marker("every_database"):
+        return True
+    if item.get_closest_marker("one_database") or fixtures & {"chromium", "product"}:
+        return False
+    return bool(item.get_closest_marker("django_db") or fixtures & {"db", "transactional_db", "live_server"})

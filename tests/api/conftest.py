@@ -4,16 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from pytest_django.fixtures import Settings
 
 from accounts.models import Grant, Role, User
 from devices.models import Camera, Device, Site
 from tests.api.caller import PASSWORD, Caller
-
-
-@pytest.fixture(autouse=True)
-def _quick_passwords(settings: Settings) -> None:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture

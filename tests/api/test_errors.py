@@ -239,7 +239,7 @@ def test_nesting_is_allowed_up_to_its_limit() -> None:
 FIELDS = ["username", "password", "full_name", "role", "enabled", "must_change_password", "grants", "more"]
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(body=st.dictionaries(st.sampled_from(FIELDS), JSON_VALUES))
 @pytest.mark.parametrize(
     ("method", "path"), [("POST", "users"), ("PATCH", "users/1"), ("POST", "tokens"), ("POST", "me/password")]

@@ -5,8 +5,6 @@ import asyncio
 import contextlib
 import json
 import socket
-import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -23,25 +21,21 @@ from accounts import tokens
 from accounts.models import Grant, Role, User
 from devices import coordination
 from devices.models import Device, Site
+from tests import nursery
+from tests.ports import free_port
 
 USER, PASSWORD = "admin", "a password of the device"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
 class Simulator:
     port: int
-    process: subprocess.Popen[bytes]
+    process: nursery.Process
 
     def side_door(self, name: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}/_sim/{name}", data=data)
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=30) as answer:
             return dict(json.load(answer))
 
     @property
@@ -60,21 +54,23 @@ class Simulator:
 
 @contextlib.contextmanager
 def start_simulators() -> Iterator[Callable[..., Simulator]]:
-    running: list[subprocess.Popen[bytes]] = []
+    """`start(*options, family=…, password=…, port=…, seed=…)` is a simulated device that listens."""
+    running: list[nursery.Process] = []
 
-    def start(*options: str, family: str = "povcam", password: str = PASSWORD) -> Simulator:
-        port = free_port()
-        command = [sys.executable, "-m", "simulators", family, "--port", str(port), "--control"]
-        command += ["--user", USER, "--password", password, "--seed", "7", *options]
-        process = subprocess.Popen(command, cwd=settings.BASE_DIR, stdout=subprocess.DEVNULL)
+    def start(
+        *options: str, family: str = "povcam", password: str = PASSWORD, port: int | None = None, seed: int = 7
+    ) -> Simulator:
+        port = port or free_port()
+        given = ["--user", USER, "--password", password, "--seed", str(seed), *options]
+        process = nursery.simulate(family, "--port", str(port), "--control", *given)
         running.append(process)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while True:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
                 return Simulator(port, process)
-            assert process.poll() is None, "the simulator ended"
+            assert not process.ended(), "the simulator ended"
             assert time.monotonic() < deadline, "the simulator did not start"
-            time.sleep(0.05)
+            time.sleep(0.01)
 
     try:
         yield start

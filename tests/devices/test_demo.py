@@ -109,7 +109,7 @@ def simulators() -> Iterator[Callable[[], None]]:
     def start() -> None:
         command = [sys.executable, "-m", "simulators", "fleet", "--control", "--config", str(demo.path())]
         running.append(subprocess.Popen(command, cwd=settings.BASE_DIR, stdout=subprocess.DEVNULL))
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         for entry in written():
             while True:
                 try:

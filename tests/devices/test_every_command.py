@@ -14,7 +14,7 @@ from devices.families import driver_class
 from devices.models import Device
 from tests.devices.conftest import Api, Simulator, start_simulators
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.one_database]
 
 SECRET = "secret12"
 MOMENT = "2024-02-16T23:01:00"

@@ -61,7 +61,8 @@ async def test_each_lane_keeps_its_own_rest_and_the_exempt_keep_none(scripted: S
     assert all(later - earlier >= 0.3 for earlier, later in pairwise(times["/general"]))
     assert all(later - earlier >= 0.1 for earlier, later in pairwise(times["/camera"]))
     assert [len(each) for each in times.values()] == [3, 3, 6]
-    assert max(times["/pull"]) < max(times["/general"]), "a pull waits for no rest"
+    # With the rest of the general ones, the fourth pull would come after the third of them.
+    assert sorted(times["/pull"])[3] < max(times["/general"]), "a pull waits for no rest"
 
 
 async def test_who_has_no_patience_is_told_at_once(redis_client: "redis.Redis") -> None:

@@ -1,23 +1,17 @@
 """Another device is put behind an address between two looks: what is changed next reaches nobody, and all are told."""
 
-import contextlib
 import json
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import redis
 from asgiref.sync import async_to_sync, sync_to_async
-from django.conf import settings
 
 from devices import events, ptz, trust
 from devices.errors import Replaced
 from devices.models import Camera, Device, Event, Site, Snapshot, State
-from tests.devices.conftest import USER, Api, Simulator, free_port, unsaved_device
+from tests.devices.conftest import USER, Api, Simulator, free_port, start_simulators, unsaved_device
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -34,26 +28,17 @@ SPEEDS = {"povcam": {"zoom": 1}, "ipcam": {"pan": 1}, "hama": {"pan": 1}}
 @pytest.fixture
 def place() -> Iterator[Callable[..., Simulator]]:
     """Puts a simulated device behind a port, in place of the one that was there."""
-    there: dict[int, subprocess.Popen[bytes]] = {}
+    there: dict[int, Simulator] = {}
+    with start_simulators() as start:
 
-    def put(family: str, port: int, seed: int) -> Simulator:
-        if old := there.pop(port, None):
-            old.terminate()
-            old.wait(10)
-        command = [sys.executable, "-m", "simulators", family, "--port", str(port), "--control", "--seed", str(seed)]
-        command += ["--user", USER, "--password", WORD]
-        there[port] = subprocess.Popen(command, cwd=settings.BASE_DIR, stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + 20
-        while True:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                return Simulator(port, there[port])
-            assert time.monotonic() < deadline, "the simulator did not start"
-            time.sleep(0.05)
+        def put(family: str, port: int, seed: int) -> Simulator:
+            if old := there.pop(port, None):
+                old.process.terminate()
+                old.process.wait(10)
+            there[port] = start(family=family, port=port, password=WORD, seed=seed)
+            return there[port]
 
-    yield put
-    for process in there.values():
-        process.terminate()
-        process.wait(10)
+        yield put
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, WebSocketRoute
-from pytest_django.fixtures import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from accounts.models import Grant, Role, User
@@ -19,11 +18,6 @@ from vms import health
 
 PASSWORD = "a long enough passphrase"
 DESKTOP, PHONE = (1440, 900), (390, 844)
-
-
-@pytest.fixture(autouse=True)
-def _quick_passwords(settings: Settings) -> None:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture(autouse=True)
@@ -129,7 +123,6 @@ def visit(chromium: Browser, live_server: LiveServer, request: pytest.FixtureReq
     context = chromium.new_context(
         viewport={"width": width, "height": height}, has_touch=small, is_mobile=small, reduced_motion="reduce"
     )
-    context.set_default_timeout(10_000)
     visit = Visit(context.new_page(), context, live_server.url)
     visit.page.route_web_socket("**/ws/events/", visit.answer)
     visit.page.route_web_socket("**/ws/live/**", lambda socket: None)

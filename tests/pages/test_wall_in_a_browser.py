@@ -60,7 +60,7 @@ class Wall:
         """The newest socket of a camera's player."""
         return next(socket for socket in reversed(self.sockets) if socket.camera == camera.pk)
 
-    def wait(self, true: Callable[[], bool], what: str, seconds: int = 10) -> None:
+    def wait(self, true: Callable[[], bool], what: str, seconds: int = 30) -> None:
         for _ in range(20 * seconds):
             if true():
                 return
@@ -73,10 +73,11 @@ class Wall:
 
     @property
     def names(self) -> list[str | None]:
-        return [
-            tile.locator("live-player").get_attribute("name") if tile.locator("live-player").count() else None
-            for tile in self.tiles.all()
-        ]
+        """All at one moment: tiles change meanwhile."""
+        shown: list[str | None] = self.tiles.evaluate_all(
+            """tiles => tiles.map(tile => tile.querySelector("live-player")?.getAttribute("name") ?? null)"""
+        )
+        return shown
 
     @property
     def selected(self) -> int:
@@ -261,7 +262,7 @@ def test_a_hidden_page_closes_its_sockets_and_opens_them_when_it_is_shown(wall: 
       document.dispatchEvent(new Event("visibilitychange"));
     }"""
     wall.visit.page.evaluate(show, True)
-    wall.wait(lambda: before.closed, "a hidden page still has its sockets", 30)
+    wall.wait(lambda: before.closed, "a hidden page still has its sockets")
     wall.visit.page.evaluate(show, False)
     wall.wait(lambda: not wall.of(fleet["Corridor"]).closed, "a page that is shown again has no sockets")
 

@@ -18,7 +18,7 @@ from tests.conftest import ADMIN_PASSWORD
 from vms.bench.product import Product
 
 pytestmark = pytest.mark.running
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 # The lowest twelfth of the picture is 32 blocks, black or white: 8 bits seed, 16 bits frame number, 8 bits CRC-8.
 READ_STRIP = """
@@ -74,9 +74,9 @@ def cameras(product: Product, headers: dict[str, str]) -> list[dict[str, Any]]:
     """The demo fleet's cameras, once polling has found them."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
-        found = api(product, headers, "cameras")["results"]
         devices = api(product, headers, "devices")["results"]
-        if found and all(device["state"] == "online" for device in devices):
+        if devices and all(device["state"] == "online" for device in devices):
+            found: list[dict[str, Any]] = api(product, headers, "cameras")["results"]
             return found
         time.sleep(0.2)
     pytest.fail(f"the demo fleet was not polled: {devices}")

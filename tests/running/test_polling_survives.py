@@ -15,7 +15,7 @@ import pytest
 from tests.devices.conftest import PASSWORD, Simulator, start_simulators
 from vms.bench.product import ROOT, Product
 
-pytestmark = pytest.mark.running
+pytestmark = [pytest.mark.running, pytest.mark.every_database]
 PATIENCE = 90.0
 POLL_SECONDS = 2
 # What each look of a family asks exactly once.

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,21 +9,17 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.devices.conftest import PASSWORD, USER, Simulator, free_port
-from vms.bench.product import ROOT, Product
+from tests.devices.conftest import PASSWORD, USER, Simulator, start_simulators
+from vms.bench.product import Product
 
 pytestmark = pytest.mark.running
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
-    port = free_port()
-    command = [sys.executable, "-m", "simulators", "povcam", "--port", str(port), "--control"]
-    process = subprocess.Popen([*command, "--user", USER, "--password", PASSWORD], cwd=ROOT)
-    yield Simulator(port, process)
-    process.terminate()
-    process.wait(10)
+    with start_simulators() as start:
+        yield start()
 
 
 def until(holds: Callable[[], Any], what: str) -> Any:

@@ -2,34 +2,28 @@
 the events' socket and on the page. Over real HTTP, with users who have their own grants."""
 
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 from websockets.sync.client import connect
 
 from devices.ptz import HOLD_SECONDS
-from tests.devices.conftest import PASSWORD, USER, Simulator, free_port
-from vms.bench.product import ROOT, Product
+from tests.devices.conftest import PASSWORD, USER, Simulator, start_simulators
+from vms.bench.product import Product
 
-pytestmark = pytest.mark.running
+pytestmark = [pytest.mark.running, pytest.mark.every_database]
 PHRASE = "a long enough passphrase"
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 @pytest.fixture(scope="module")
 def simulator() -> Iterator[Simulator]:
-    port = free_port()
-    command = [sys.executable, "-m", "simulators", "povcam", "--port", str(port), "--control"]
-    process = subprocess.Popen([*command, "--user", USER, "--password", PASSWORD], cwd=ROOT)
-    yield Simulator(port, process)
-    process.terminate()
-    process.wait(10)
+    with start_simulators() as start:
+        yield start()
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +119,18 @@ def test_who_has_it_keeps_it_until_the_time_is_over_and_an_administrator_takes_i
     assert simulator.violations == []
 
 
+def hold_down(page: Page, name: str) -> None:
+    """Hold this button; again, when the camera was too slow for the first time, as the page then says."""
+    for _ in range(5):
+        page.get_by_role("button", name=name).hover()
+        with page.expect_response(lambda answer: answer.url.endswith("/ptz")) as told:
+            page.mouse.down()
+        if told.value.status == 204:
+            return
+        page.mouse.up()
+    pytest.fail(f"it was never moved: {told.value.status} {told.value.text()}")
+
+
 def test_on_the_page_the_loser_sees_who_took_it(
     product: Product,
     api_of: Callable[[str], httpx.Client],
@@ -141,9 +147,7 @@ def test_on_the_page_the_loser_sees_who_took_it(
         page.get_by_label("User name").fill("ann")
         page.get_by_label("Password", exact=True).fill(PHRASE)
         page.keyboard.press("Enter")
-        page.get_by_role("button", name="Zoom in").hover()
-        with page.expect_response(lambda answer: answer.url.endswith("/ptz") and answer.status == 204):
-            page.mouse.down()
+        hold_down(page, "Zoom in")
         told = page.locator("[data-holder]")
         expect(told).to_have_text("ann is steering")
         with page.expect_response(lambda answer: answer.url.endswith("/ptz") and answer.status == 409):

@@ -9,15 +9,10 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from simulators.povcam import PovcamSimulator
+from tests.ports import free_port
 from tests.simulators.helpers import ADMIN, Client, eventually, fields
 
 SUBJECT = "common_name=recorder.example&country=JP&state=Osaka&locality=Kadoma&organization=POV&organization_unit=Video"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 async def test_it_tells_where_it_listens(client):

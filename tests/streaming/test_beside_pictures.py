@@ -14,7 +14,11 @@ from streaming.relay import Relays, Timing
 from streaming.sources import beside as sources_beside
 from tests.streaming.seeing import pieces, until, watch
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis_client")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.one_database,
+    pytest.mark.usefixtures("redis_client"),
+]
 
 OFF = dict.fromkeys(("Trigger1", "Trigger2", "ImageUpload", "ImageEmail"), False)
 

@@ -160,7 +160,7 @@ def numbers_shown(page: Page, count: int) -> list[int]:
 
 
 def test_the_picture_plays_and_moves_on(page: Page, camera: Camera):
-    expect(player(page, "live")).to_be_visible(timeout=15_000)
+    expect(player(page, "live")).to_be_visible()
     seen = numbers_shown(page, 30)
     assert seen == sorted(seen)
     assert seen[-1] - seen[0] < 60  # it plays; it does not jump from key picture to key picture
@@ -172,7 +172,7 @@ def test_the_picture_plays_and_moves_on(page: Page, camera: Camera):
 
 
 def test_it_tells_how_old_pictures_are_by_the_servers_clock(page: Page):
-    expect(player(page, "live")).to_be_visible(timeout=15_000)
+    expect(player(page, "live")).to_be_visible()
     numbers_shown(page, 30)
     statistics = page.evaluate("document.querySelector('live-player').statistics")
     assert statistics["clock"] is not None, "the clocks were not compared"
@@ -182,7 +182,7 @@ def test_it_tells_how_old_pictures_are_by_the_servers_clock(page: Page):
 
 
 def test_it_stands_still_and_goes_on_with_the_present(page: Page):
-    expect(player(page, "live")).to_be_visible(timeout=15_000)
+    expect(player(page, "live")).to_be_visible()
     numbers_shown(page, 3)
     page.keyboard.press(" ")
     expect(player(page, "paused")).to_be_visible()
@@ -204,7 +204,7 @@ def test_a_tile_made_large_gets_the_large_picture_on_the_same_socket(page: Page,
     page.goto(f"{running.url}/")
     page.get_by_role("button", name="16", exact=True).click()  # until now it was alone
     page.reload()
-    expect(player(page, "live")).to_be_visible(timeout=15_000)
+    expect(player(page, "live")).to_be_visible()
     numbers_shown(page, 10)
     size = "(({ videoWidth, videoHeight }) => [videoWidth, videoHeight])(document.querySelector('live-player').video)"
     assert page.evaluate(size) == [320, 180]
@@ -223,31 +223,31 @@ def test_a_tile_made_large_gets_the_large_picture_on_the_same_socket(page: Page,
 
 
 def test_figures_are_shown_on_request(page: Page):
-    expect(player(page, "live")).to_be_visible(timeout=15_000)
+    expect(player(page, "live")).to_be_visible()
     figures = page.locator("live-player .statistics")
     expect(figures).to_be_hidden()
     page.locator("live-player").press("i")
-    expect(figures).to_contain_text("640 × 360", timeout=5_000)
+    expect(figures).to_contain_text("640 × 360")
     expect(figures).to_contain_text("avc1.64")
     page.locator("live-player").press("i")
     expect(figures).to_be_hidden()
 
 
 def test_a_camera_that_falls_silent_is_unmissable_and_comes_back(page: Page, running: Running):
-    expect(player(page, "live")).to_be_visible(timeout=15_000)
+    expect(player(page, "live")).to_be_visible()
     before = numbers_shown(page, 3)[-1]
     running.inject("stop-frames", seconds=5)
-    expect(player(page, "stalled")).to_be_visible(timeout=15_000)
+    expect(player(page, "stalled")).to_be_visible()
     expect(page.locator("live-player[data-stale] .stale")).to_contain_text("stale for")
     assert number_shown(page) is not None  # the last picture stays
     expect(player(page, "live")).to_be_visible(timeout=20_000)
-    expect(page.locator("live-player .stale")).to_be_hidden(timeout=5_000)
+    expect(page.locator("live-player .stale")).to_be_hidden()
     after = numbers_shown(page, 3)
     assert after[-1] > before
 
 
 def test_a_lost_connection_is_made_again_behind_the_last_picture(page: Page, running: Running):
-    expect(player(page, "live")).to_be_visible(timeout=15_000)
+    expect(player(page, "live")).to_be_visible()
     numbers_shown(page, 3)
     page.evaluate(WATCH_STILL)
     running.call(relay.close_all())
@@ -264,17 +264,17 @@ def test_a_lost_connection_is_made_again_behind_the_last_picture(page: Page, run
 
 
 def test_a_withdrawn_grant_ends_the_picture_with_a_sentence(page: Page, person: Any):
-    expect(player(page, "live")).to_be_visible(timeout=15_000)
+    expect(player(page, "live")).to_be_visible()
     Grant.objects.filter(user=person.user).delete()
-    expect(player(page, "refused")).to_be_visible(timeout=10_000)
+    expect(player(page, "refused")).to_be_visible()
     expect(page.locator("live-player .message")).to_contain_text("gone, or you may no longer see it")
 
 
 def test_a_device_that_cannot_be_watched_says_why(page: Page, running: Running, camera: Camera):
-    expect(player(page, "live")).to_be_visible(timeout=15_000)
+    expect(player(page, "live")).to_be_visible()
     Device.objects.filter(pk=camera.device_id).update(enabled=False)
     running.call(relay.close_all())
-    expect(player(page, "refused")).to_be_visible(timeout=15_000)
+    expect(player(page, "refused")).to_be_visible()
     expect(page.locator("live-player .message")).to_contain_text("is switched off in this system")
 
 

@@ -24,7 +24,11 @@ from tests.simulators.helpers import Client
 from tests.streaming.film import numbers_seen
 from tests.streaming.seeing import pieces, state, stuck, until, watch
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis_client")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.one_database,
+    pytest.mark.usefixtures("redis_client"),
+]
 
 STREAMS = {1: VideoFormat(640, 360, Fraction(15), 1000), 2: VideoFormat(320, 180, Fraction(15), 500)}
 MakeCamera = Callable[..., Awaitable[Camera]]

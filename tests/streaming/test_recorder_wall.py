@@ -14,7 +14,11 @@ from streaming import relay
 from streaming.sources import open as opening
 from tests.streaming.seeing import until
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis_client")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.one_database,
+    pytest.mark.usefixtures("redis_client"),
+]
 
 TILES = 16
 H265 = range(4, TILES + 1, 4)  # the simulated recorder's cameras that send it

@@ -18,7 +18,7 @@ from tests.streaming.conftest import Person
 from tests.streaming.film import RATE, Film
 from tests.streaming.memory import MemoryCamera
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.one_database]
 
 HEAVY = 200_000  # bytes per picture: a few fill every buffer between us and the viewer
 

@@ -36,7 +36,11 @@ from streaming.viewer import Init, State, Status, Viewer
 from tests.streaming.conftest import TOLD
 from tests.streaming.seeing import pieces, state, stuck, until
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis_client")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.one_database,
+    pytest.mark.usefixtures("redis_client"),
+]
 
 SECONDS = 3.2  # of sound, so that some beeps are in it
 IN_STEP = 0.15
