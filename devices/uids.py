@@ -99,7 +99,7 @@ if ARGV[6] ~= '' then
   redis.call('HSET', parts .. ARGV[6], ARGV[1], ARGV[7])
   redis.call('EXPIRE', parts .. ARGV[6], ARGV[3])
 end
-if ARGV[8] ~= '' and redis.call('EXISTS', record .. ARGV[1]) == 0 then
+if ARGV[8] ~= '' and (ARGV[9] == '1' or redis.call('EXISTS', record .. ARGV[1]) == 0) then
   redis.call('ZADD', wholes .. ARGV[8], now, ARGV[1])
   if ARGV[9] ~= '1' then redis.call('SET', fresh .. ARGV[1], '1', 'PX', ARGV[10]) end
 end

@@ -611,3 +611,23 @@ async def test_an_error_says_no_uid(scripted: Scripted) -> None:
     with pytest.raises(DeviceError) as caught:
         await driver_for(device).move(Gateway(device), Camera(device=device, number=1), pan=0, tilt=0, zoom=0)
     assert "1001" not in str(caught.value)
+
+
+async def test_nobody_joins_a_uid_before_it_is_set_up(device: Device, recorder: Simulator) -> None:
+    """Whoever did would start a picture that the recorder is not ready for."""
+    recorder.side_door("fault", {"kind": "slow", "path": "/cgi-bin/hdrctl.cgi", "seconds": 1.0})
+
+    async def one(number: int) -> None:
+        async with watching(device, number):
+            pass
+
+    first = asyncio.create_task(one(1))
+    async with asyncio.timeout(20):
+        while not await uids.leases():  # noqa: ASYNC110 — nobody announces it
+            await asyncio.sleep(0.01)
+    await asyncio.gather(first, *(one(number) for number in (2, 3)))
+    paths = [target.partition("?")[0].rpartition("/")[2] for target in recorder.targets]
+    assert paths.index("hdrctl.cgi") < paths.index("push.cgi")
+    assert paths.count("dlogin.cgi") == 1
+    assert complaints(recorder) == []
+    assert await uids.leases() == []

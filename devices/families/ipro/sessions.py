@@ -268,7 +268,8 @@ async def _log_in(gateway: Gateway, lease: UidLease) -> Session:
         )
         session = Session(gateway, replace(lease, uid=uid, of=whole.id), whole)
         await uids.hold(session.lease, new=True)
-        await uids.hold(whole, new=True)
+        # Nobody may join it before it is set up: their start would come before that.
+        await uids.hold(replace(whole, shared=False), new=True)
     await memory.forget_reading(gateway, cgi.GET_INFO)
     if answer["title"]:
         await memory.remember_title(gateway, answer["title"])
@@ -278,6 +279,7 @@ async def _log_in(gateway: Gateway, lease: UidLease) -> Session:
         except DeviceError:
             await _end(session)
             raise
+        await uids.hold(session.whole, new=True)
     return session
 
 
