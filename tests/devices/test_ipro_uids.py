@@ -613,9 +613,18 @@ async def test_an_error_says_no_uid(scripted: Scripted) -> None:
     assert "1001" not in str(caught.value)
 
 
-async def test_nobody_joins_a_uid_before_it_is_set_up(device: Device, recorder: Simulator) -> None:
-    """Whoever did would start a picture that the recorder is not ready for."""
-    recorder.side_door("fault", {"kind": "slow", "path": "/cgi-bin/hdrctl.cgi", "seconds": 1.0})
+async def test_nobody_joins_a_uid_before_it_is_set_up(
+    device: Device, recorder: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever did could start a picture that the recorder is not ready for, should its turn come first."""
+    ask = sessions.Session.ask
+
+    async def late(self: sessions.Session, command: Any, values: Any = None) -> Any:
+        if command is cgi.SETUP_LIVE:
+            await asyncio.sleep(0.5)
+        return await ask(self, command, values)
+
+    monkeypatch.setattr(sessions.Session, "ask", late)
 
     async def one(number: int) -> None:
         async with watching(device, number):
