@@ -13,8 +13,8 @@ from accounts.guards import endpoint, thing_for
 from accounts.policy import Action
 from devices import beside, presets, ptz
 from devices.api.routing import camera_to_talk_to, router
-from devices.families import driver_for
 from devices.families.base import Stream
+from devices.learned import known_streams
 from devices.models import Camera
 
 
@@ -47,7 +47,7 @@ class CameraOut(Schema):
 
 def camera_out(camera: Camera) -> dict[str, Any]:
     device = camera.device
-    streams = driver_for(device).streams(camera)
+    streams = known_streams(camera)
     return {
         "id": camera.pk,
         "device": device.pk,

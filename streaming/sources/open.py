@@ -18,7 +18,6 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -26,8 +25,9 @@ from django.db import transaction
 
 from devices.errors import Busy, DeviceError, NotSupported, Refused, SessionGone, Unauthorised
 from devices.families import driver_for
-from devices.families.base import Driver, Stream
+from devices.families.base import Stream
 from devices.gateway import Gateway
+from devices.learned import known_streams, learned
 from devices.models import Camera
 from streaming.media import AccessUnit, Unit
 from streaming.sound import InAac
@@ -67,22 +67,9 @@ _BY_UDP = frozenset({"rtp", "rtp-multicast", "rtsp-udp", "rtsp-multicast"})
 # --- What there is ----------------------------------------------------------------------------------------------------
 def streams_of(camera: Camera) -> list[Stream]:
     """The streams that can be watched, with what was learned of them where the device does not tell."""
-    driver = driver_for(camera.device)
-    streams = [_known(camera, each, driver) for each in driver.streams(camera) if each.transport in _OPENERS]
-    fixed = driver.option("transport")
+    streams = [each for each in known_streams(camera) if each.transport in _OPENERS]
+    fixed = driver_for(camera.device).option("transport")
     return [each for each in streams if each.transport == fixed] or streams
-
-
-def _known(camera: Camera, stream: Stream, driver: Driver) -> Stream:
-    learned = _learned(camera, stream)
-    ways = [each.transport for each in driver.candidates(stream)]
-    return replace(
-        stream,
-        codec=stream.codec or learned.get("codec", ""),
-        width=stream.width or learned.get("width"),
-        height=stream.height or learned.get("height"),
-        transport=learned["transport"] if learned.get("transport") in ways else stream.transport,
-    )
 
 
 # --- Opening ----------------------------------------------------------------------------------------------------------
@@ -121,7 +108,7 @@ async def _camera(camera_id: int) -> Camera:
 
 def candidates(camera: Camera, stream: Stream, usual: Mapping[str, Any] | None = None) -> list[Stream]:
     """What to try in turn: first what worked last, or of a camera that was never seen, what is usual there."""
-    known = _learned(camera, stream) or usual or {}
+    known = learned(camera, stream) or usual or {}
     # Also a codec that was learned may have changed since, so all are candidates again.
     found = driver_for(camera.device).candidates(_described(camera, stream))
 
@@ -129,12 +116,6 @@ def candidates(camera: Camera, stream: Stream, usual: Mapping[str, Any] | None =
         return each.transport != known.get("transport"), each.codec != known.get("codec")
 
     return sorted(found, key=worth) if known else found
-
-
-def _learned(camera: Camera, stream: Stream) -> dict[str, Any]:
-    """What is remembered of it and still holds."""
-    seen = camera.learned.get(stream.id) or {}
-    return seen if time.time() < seen.get("until", float("inf")) else {}
 
 
 async def _usual(camera: Camera, stream: Stream) -> dict[str, Any]:
@@ -155,7 +136,7 @@ def _described(camera: Camera, stream: Stream) -> Stream:
 async def _attempts(camera: Camera, described: Stream) -> list[tuple[Stream, float]]:
     """The candidates in turn, each with the seconds that it gets for its first packet. All are waited for longer once;
     what worked before, first."""
-    known = bool(_learned(camera, described))
+    known = bool(learned(camera, described))
     guessing = not (known or described.codec)
     found = candidates(camera, described, await _usual(camera, described) if guessing else None)
     first = 1 if known or len(found) == 1 else 0
@@ -264,7 +245,7 @@ def _remember(camera: Camera, candidate: Stream, picture: AccessUnit, *, lesser:
         "height": track.height,
         "transport": candidate.transport,
     }
-    known = _learned(camera, candidate)
+    known = learned(camera, candidate)
     if lesser and "until" in known:
         return  # the better ways are tried again in time
     if lesser:
