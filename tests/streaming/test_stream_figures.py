@@ -83,19 +83,19 @@ async def test_each_viewer_and_stream_is_measured_for_prometheus(
     new_camera, new_person: Callable, stream: MemoryCamera
 ):
     camera: Camera = await sync_to_async(new_camera)()
-    ann: Person = await sync_to_async(new_person)()
+    ann: Person = await sync_to_async(new_person)(role=Role.OPERATOR)
     with relays.watch(camera.pk, "h264", stream.source, stuck) as viewer:
         await stream.opened.wait()
         stream.send(2)
         await pictures(viewer, 2)
         lines = (await streams(ann, "/metrics")).content.decode().splitlines()
         labels = f'camera="{camera.pk}",stream="h264",viewer="{viewer.number}"'
-        assert f"vms_viewer_frames{{{labels}}} 2.0" in lines
-        assert f"vms_viewer_dropped{{{labels}}} 0.0" in lines
+        assert f"vms_viewer_frames_total{{{labels}}} 2.0" in lines
+        assert f"vms_viewer_dropped_total{{{labels}}} 0.0" in lines
         assert f"vms_viewer_lag{{{labels}}} 0.0" in lines
         assert any(line.startswith(f"vms_viewer_first_after{{{labels}}}") for line in lines)
         stream_labels = f'camera="{camera.pk}",stream="h264"'
-        for name in ("jitter", "first_after", "gop_seconds", "viewer_lag", "upstream_lost"):
+        for name in ("jitter", "first_after", "gop_seconds", "viewer_lag", "upstream_lost_total"):
             assert any(line.startswith(f"vms_stream_{name}{{{stream_labels}}}") for line in lines), name
         assert "vms_converted_streams 0.0" in lines
 
