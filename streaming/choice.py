@@ -19,6 +19,7 @@ from devices.families.base import Stream
 
 # What a browser calls the codecs that devices send. Others no browser plays inside MP4.
 BROWSER_NAMES = {"h264": ("avc1", "avc3"), "h265": ("hvc1", "hev1")}
+SPOKEN = {"h264": "H.264", "h265": "H.265", "mjpeg": "motion JPEG"}
 # Transports that are a row of single pictures.
 STILLS = frozenset({"stills", "camera", "loginfree"})
 # As wide as this a picture may be on a thin line.
@@ -119,7 +120,12 @@ def choose(streams: Sequence[Stream], wanted: Wanted) -> Choice:
     elif stream.codec != "" and not wanted.plays(stream.codec):
         rendition = Rendition.H264
     if rendition is not Rendition.ORIGINAL and not wanted.plays("h264"):
-        raise NotOffered(f"This browser plays neither {stream.codec or 'what this camera sends'} nor h264.")
+        sent = SPOKEN.get(stream.codec, "what this camera sends")
+        raise NotOffered(
+            "This browser does not play H.264, which this camera sends."
+            if stream.codec == "h264"
+            else f"This browser plays neither {sent} nor H.264, into which that can be converted."
+        )
     return Choice(stream, rendition)
 
 

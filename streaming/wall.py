@@ -114,7 +114,10 @@ def save(user: User, view: WallView, **changes: Any) -> WallView:
             400, f"The layout {view.layout} has {LAYOUTS[view.layout]} tiles, not {len(view.cameras)}.", "cameras"
         )
     if "cameras" in changes:
-        wanted = {camera for camera in view.cameras if camera is not None}
+        put = [camera for camera in view.cameras if camera is not None]
+        wanted = set(put)
+        if len(wanted) < len(put):
+            raise Problem(400, "Each camera stands on the wall once.", "cameras")
         visible = set(Camera.objects.visible_to(user).filter(pk__in=wanted).values_list("pk", flat=True))
         if missing := wanted - visible:
             raise Problem(400, f"There is no camera {min(missing)}, or you may not see it.", "cameras")

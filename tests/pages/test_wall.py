@@ -141,6 +141,11 @@ def test_a_camera_one_may_not_watch_cannot_be_put_into_a_view(olga: User, fleet:
     assert (refused.status_code, refused.json()["field"]) == (400, "cameras")
 
 
+def test_a_camera_stands_on_the_wall_once(olga: User, fleet: dict[str, Camera]) -> None:
+    refused = send(signed_in(olga), "POST", "views", view_of(fleet["Gate B"].pk, fleet["Gate B"].pk))
+    assert (refused.status_code, refused.json()["error"]) == (400, "Each camera stands on the wall once.")
+
+
 def test_a_camera_that_is_gone_leaves_an_empty_tile(olga: User, fleet: dict[str, Camera]) -> None:
     hers = signed_in(olga)
     saved = send(hers, "POST", "views", view_of(fleet["Gate B"].pk, fleet["Roof"].pk)).json()

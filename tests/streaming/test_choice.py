@@ -66,3 +66,11 @@ def test_a_senseless_change_is_refused(changes: dict[str, object]):
 
 def test_renditions_of_a_stream_have_names_of_their_own():
     assert {Choice(LARGE, rendition).name for rendition in Rendition} == {"h264", "h264~h264", "h264~low"}
+
+
+def test_a_browser_that_cannot_play_what_is_sent_is_told_which_it_lacks():
+    h265_alone = Wanted(codecs=frozenset({"hvc1"}))
+    with pytest.raises(NotOffered, match=r"^This browser does not play H\.264, which this camera sends\.$"):
+        choose([Stream("video", "h264", 640, 360, 15, "rtp")], h265_alone)
+    with pytest.raises(NotOffered, match=r"neither motion JPEG nor H\.264, into which that can be converted\.$"):
+        choose([Stream("mjpeg", "mjpeg", 640, 360, 15, "mjpeg")], h265_alone)
