@@ -625,10 +625,11 @@ async def test_nobody_joins_a_uid_before_it_is_set_up(
         return await ask(self, command, values)
 
     monkeypatch.setattr(sessions.Session, "ask", late)
+    together = asyncio.Barrier(3)
 
     async def one(number: int) -> None:
         async with watching(device, number):
-            pass
+            await together.wait()
 
     first = asyncio.create_task(one(1))
     async with asyncio.timeout(20):
