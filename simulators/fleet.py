@@ -40,11 +40,14 @@ PLAIN: Mapping[str, type | tuple[type, ...]] = {
     "work_seconds": (int, float),
     "cards": list,
     "clips": int,
+    "clip_seconds": int,
+    "small_clips": bool,
     "fill": (int, float),
     "head": bool,
     "rtsp_port": int,
     "looped": bool,
     "small_4k": bool,
+    "smtp_port": int,
     "loginfree_path": str,
     "codecs": str,
     "audio": str,
@@ -52,6 +55,7 @@ PLAIN: Mapping[str, type | tuple[type, ...]] = {
     "size": str,
     "rate": int,
     "kilobits": int,
+    "recorded_hours": (int, float),
 }
 """What a device may be told in a file or on the command line."""
 CHOICES = {

@@ -21,6 +21,7 @@ Where the document is silent or contradicts itself the simulator decides, and a 
   - empty texts and host names are allowed, empty addresses, keys and AdminID are not; lengths are in characters;
   - adding a user who is there changes him, deleting one who is not changes nothing; no more than 20 fit;
   - reserved moves and the reserved swing mode are refused, so is changing or clearing position 0, home;
+  - what is sent by FTP and by mail, and when: see uploads.py;
   - right and up are more degrees, home is 170/68; a preset that was never set does not move the camera; swinging visits
     the presets in the order of their numbers, five seconds each, until any other move or a restart.
 """
@@ -41,6 +42,7 @@ from simulators.device import Fault, Manners, SimulatedDevice
 from simulators.http import Answer, Dialect, RawBytes, Request, Response, Stream
 from simulators.ipcam import replies
 from simulators.ipcam.commands import BY_PATH, PAN, SETTINGS, TILT
+from simulators.ipcam.uploads import SMTP_PORT, Uploads
 from simulators.multipart import PICTURE_ODDITIES, Passage, Tampering, odd_part, odd_picture
 from simulators.oddities import chosen
 from simulators.video import Flow, Stills
@@ -108,10 +110,11 @@ class Viewer:
 
 class IpcamSimulator(SimulatedDevice):
     family = "ipcam"
-    faults: ClassVar[tuple[str, ...]] = ("stop-frames", "cut-streams", "garbage-parts")
+    faults: ClassVar[tuple[str, ...]] = ("stop-frames", "cut-streams", "garbage-parts", "motion", "half-uploads")
     """stop-frames for `seconds` (0: until clear): the streams stay open and silent; cut-streams: all that are open
     break off in the middle of their next picture; garbage-parts: before each `every`-th picture of a stream come bytes
-    that belong to no part."""
+    that belong to no part; motion: something moves, and what is enabled by hand sends a picture; half-uploads: the
+    next `times` stills by FTP end in the middle, and the camera takes them for sent."""
 
     def __init__(
         self,
@@ -127,12 +130,14 @@ class IpcamSimulator(SimulatedDevice):
         user_auth: bool = False,
         auth_scheme: Scheme = "basic",
         reboot_seconds: float = 3.0,
+        smtp_port: int = SMTP_PORT,
         oddities: str = "",
         lockout: LockOut | None = None,
         manners: Manners | None = None,
         control: bool = False,
         now: Callable[[], float] = time.time,
     ) -> None:
+        """`smtp_port`: where mail is delivered; a real camera knows no other port than 25."""
         for who, word in ((user, password), (live_user, live_password)):
             if len(who) > 12 or len(word) > 8:
                 raise ValueError("An IPCam has names of at most 12 characters and passwords of at most 8.")
@@ -172,14 +177,24 @@ class IpcamSimulator(SimulatedDevice):
         self._stills: tuple[object, Stills] | None = None
         self.com_output: deque[bytes] = deque(maxlen=REMEMBERED_OUTPUT)
         """What was sent to the COM port, oldest first."""
+        self.settings: dict[str, replies.Table] = {}
+        self.io: dict[str, str] = {}
+        self._uploads = Uploads(
+            self.settings,
+            self.io,
+            picture=lambda: self._stills_now().latest(),
+            local_time=self._local_time,
+            host=lambda: self.host,
+            smtp_port=smtp_port,
+        )
         self._reset()
 
     def _reset(self) -> None:
         """As it left the factory."""
-        self.settings = {path: dict(table) for path, table in self._factory.items()}
+        self.settings.update({path: dict(table) for path, table in self._factory.items()})
         self.users = dict(self._factory_users)
         self.presets: dict[int, Preset] = {}
-        self.io = {"Trigger1": "0", "Trigger2": "0", "ImageUpload": "0", "ImageEmail": "0"}
+        self.io.update(Trigger1="0", Trigger2="0", ImageUpload="0", ImageEmail="0")
         self._clock_error = 0.0  # seconds by which the camera's clock is wrong
         self._position = HOME
         self._swinging_since: float | None = None
@@ -212,12 +227,18 @@ class IpcamSimulator(SimulatedDevice):
             "io": dict(self.io),
             "com_output": [data.decode("latin-1") for data in self.com_output],
             "viewers": len(self._viewers),
+            "uploads": self._uploads.state(),
         }
 
     # The device's life
 
+    async def listen(self) -> None:
+        await super().listen()
+        self._uploads.apply()
+
     def forget(self) -> None:
         self._swinging_since = None
+        self._uploads.stop()
 
     def wake(self) -> None:
         network = self.settings["/network.cgi"]
@@ -234,9 +255,14 @@ class IpcamSimulator(SimulatedDevice):
                 self._tampering.cut()
             case "garbage-parts":
                 self._tampering.garbage_every = fault.every
+            case "motion":
+                self._uploads.motion()
+            case "half-uploads":
+                self._uploads.halves = fault.times
             case "clear":
                 self._flow.resume()
                 self._tampering.clear()
+                self._uploads.halves = 0
 
     # Who may ask what, and how
 
@@ -385,6 +411,7 @@ class IpcamSimulator(SimulatedDevice):
                 self._users_changed()
             case _:
                 table.update(values)
+        self._uploads.apply()
         if restart:
             self.reboot(self._reboot_seconds)
         return self._table(path)
@@ -484,6 +511,7 @@ class IpcamSimulator(SimulatedDevice):
         match action:
             case "set_io":
                 self.io.update(values)
+                self._uploads.apply()
             case "com_output":
                 self.com_output.append(values["ComOut"].encode(errors="surrogateescape"))
             case "move":

@@ -1,12 +1,12 @@
 """Servers that devices push to, as other people write them: FTP by pyftpdlib, mail by aiosmtpd."""
 
+import asyncio
 import errno
 import logging
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from pyftpdlib.authorizers import DummyAuthorizer
 from pyftpdlib.filesystems import AbstractedFS
@@ -103,19 +103,18 @@ class MailServer:
 
     def _authenticate(self, server, session, envelope, mechanism: str, said: LoginPassword) -> AuthResult:
         self.names.append(said.login.decode())
-        return AuthResult(success=said.password.decode() == self.password)
+        return AuthResult(success=said.password.decode() == self.password, handled=False)
 
     @property
     def port(self) -> int:
-        return self._controller.server.sockets[0].getsockname()[1]
+        return self._server.sockets[0].getsockname()[1]
 
-    def __enter__(self) -> "MailServer":
-        wanted = {"authenticator": self._authenticate, "auth_require_tls": False} if self.password else {}
-        self._controller = Controller(self, hostname="127.0.0.1", port=0, **wanted, auth_required=bool(self.password))
-        # The controller looks whether it answers at the port it was told, which 0 is not.
-        self._controller._trigger_server = lambda: None
-        self._controller.start()
+    async def __aenter__(self) -> "MailServer":
+        wanted = {"authenticator": self._authenticate, "auth_required": True} if self.password else {}
+        self._server = await asyncio.get_running_loop().create_server(
+            lambda: SMTP(self, hostname="mail", auth_require_tls=False, **wanted), "127.0.0.1", 0
+        )
         return self
 
-    def __exit__(self, *_) -> None:
-        self._controller.stop()
+    async def __aexit__(self, *_) -> None:
+        self._server.close()
