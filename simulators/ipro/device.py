@@ -45,18 +45,19 @@ from __future__ import annotations
 
 import asyncio
 import math
-import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any, ClassVar
 
 from simulators.auth import Level, LockOut, Scheme, User
 from simulators.checking import Command, Refused
-from simulators.device import Fault, SimulatedDevice
+from simulators.device import PATIENCE, Fault, SimulatedDevice
 from simulators.http import Answer, Request, Response
-from simulators.ipro import replies
+from simulators.ipro import download, playback, replies
+from simulators.ipro.archive import Archive, Coding, Span, coding
 from simulators.ipro.cameras import Camera, Status
 from simulators.ipro.commands import (
     CAMERA_CONTROL,
@@ -69,9 +70,12 @@ from simulators.ipro.commands import (
     moment,
     paths,
 )
-from simulators.ipro.information import H264, H265
+from simulators.ipro.download import LARGEST_FILE, Downloads
+from simulators.ipro.information import H264, H265, JPEG
 from simulators.ipro.live import AUDIO, Live, plan
+from simulators.ipro.playback import PAUSED, SPOILED, Player, Spoil
 from simulators.ipro.records import GIGABYTES_PER_HOUR, Disks, Entry, Logs, Zone
+from simulators.ipro.reel import Reel
 from simulators.ipro.uids import LiveStream, Playback, Session, Uids
 from simulators.oddities import chosen
 from simulators.picture import picture_size
@@ -80,20 +84,30 @@ ODDITIES = {
     "all-information": "packets and pictures carry every id of section 7",
     "no-extension": "packets and pictures carry no additional information",
     "no-part-length": "the parts of HTTP streams have no Content-Length",
+    **playback.ODDITIES,
+    **download.ODDITIES,
 }
 
 REALM = "Network disk recorder"
 SUPPORTED = (16, 32, 64, 128)
 STREAMS_PER_UID = 16
 SWITCHES, SWITCH_SECONDS = 8, 10.0
-FASTEST_STEP = 8
+RECORDED_HOURS = 6.0
 PRIORITY = {Level.ADMIN: 2, Level.LIVE: 1}
 OTHERS_PRIORITY = {"": 2, "low": 0, "high": 3}
 CAMERA_FAULTS = {"lost": Status.CONNECTION_ERROR, "found": Status.NORMAL, "unregistered": Status.NOT_REGISTERED}
 STREAM_FAULTS = frozenset({"stop-frames", "stop-sound", "lose-packets", "late-packets", "cut-streams", "codec", "size"})
-PAUSED = frozenset({"PAUSE", "NEXTFRAME", "PREVFRAME"})
+DOWNLOAD_FAULTS = frozenset(
+    {"busy-downloads", "stop-downloads", "slow-downloads", "cut-downloads", "long-parts", "split-files"}
+)
+PULLS = frozenset({"/cgi-bin/camera.cgi", "/cgi-bin/playaudio.cgi"})
+DOWNLOAD_NOTES = {
+    download.NOTHING: ("nothing_recorded", "Nothing was recorded then."),
+    download.WRONG_CODEC: ("wrong_codec", "JPEG does not fit into MP4."),
+    download.BUSY: ("downloads_busy", "Two downloads run already."),
+}
 
-OfUid = Callable[[Session, dict[str, str], Request], Answer]
+OfUid = Callable[[Session, dict[str, str], Request], Answer | Awaitable[Answer]]
 OfAnybody = Callable[[dict[str, str], Request], Answer]
 
 
@@ -111,6 +125,7 @@ class IproSimulator(SimulatedDevice):
     faults: ClassVar[tuple[str, ...]] = (
         *("lose-uids", "fill-uids", "pass-time", "camera", "event", "fill-disks"),
         *("stop-frames", "stop-sound", "lose-packets", "late-packets", "cut-streams", "garbage-parts", "codec", "size"),
+        *("erase", "spoil-gops", *sorted(DOWNLOAD_FAULTS)),
     )
     """lose-uids; fill-uids: other people's clients hold `number` UIDs (mode: low or high priority; 0 lets go of them);
     pass-time: `seconds` go by at once; camera `number` is (mode) lost, found or unregistered; event: a motion alarm of
@@ -118,9 +133,17 @@ class IproSimulator(SimulatedDevice):
 
     Of the streams of camera `number` (0: of all): stop-frames and stop-sound for `seconds` (0: until clear);
     lose-packets: each `every`-th; late-packets: each `every`-th comes `times` packets later; cut-streams: all that run
-    end in the middle of the next picture, over HTTP inside a part; codec: it sends (mode) H264 or H265 from now on;
-    size: (mode) 1280x720. garbage-parts: before each `every`-th part of every HTTP stream come bytes that belong to
-    none."""
+    end in the middle of the next picture, over HTTP inside a part; codec: it sends, and records, (mode) H264, H265 or
+    JPEG from now on; size: (mode) 1280x720. garbage-parts: before each `every`-th part of every HTTP stream come bytes
+    that belong to none.
+
+    Of the recordings: erase: camera `number` (0: all) has lost what it recorded between two times (mode), such as
+    2026-11-20T12:00:00Z/2026-11-20T12:05:00Z. spoil-gops: of the next `times` answers of camera.cgi (mode) one length
+    is wrong, half is missing (torn) or bytes that belong to nothing are in it (noise). busy-downloads: others run
+    `number` downloads. Of all downloads: stop-downloads: nothing comes for `seconds` (0: until clear); slow-downloads:
+    `seconds` pass between two parts; cut-downloads: `times` of the next parts with data end half way, and their
+    download with them; long-parts: the next `times` parts say that they are longer; split-files: a file holds
+    `seconds` of MP4."""
 
     def __init__(
         self,
@@ -149,6 +172,8 @@ class IproSimulator(SimulatedDevice):
         kilobits: int = 0,
         oddities: str = "",
         disks: tuple[int, ...] = (4001, 4001),
+        recorded_hours: float = RECORDED_HOURS,
+        largest_file: int = LARGEST_FILE,
         zone: Zone | None = None,
         lockout: LockOut | None = None,
         gaps: Gaps | None = None,
@@ -158,6 +183,8 @@ class IproSimulator(SimulatedDevice):
             raise ValueError(f"A recorder has 1 to {SUPPORTED[-1]} cameras, not {cameras}.")
         if ptz_steps not in (16, 256):
             raise ValueError(f"Cameras are steered in 16 or 256 steps, not {ptz_steps}.")
+        if not 0 <= recorded_hours <= 24 * 365:
+            raise ValueError("A recorder holds 0 hours to a year of recordings.")
         sent = plan(codecs=codecs, audio=audio, pictures=pictures, size=size, rate=rate, kilobits=kilobits)
         users = [User(user, password, Level.ADMIN)]
         if live_user:
@@ -182,6 +209,7 @@ class IproSimulator(SimulatedDevice):
         self.uids = Uids(clock=self._now, seconds=uid_seconds, most=max_uids, digits=uid_digits)
         self._skipped = 0.0
         self._ptz_steps = ptz_steps
+        self._plan = sent
         self._zone = zone or Zone(60, summer=False)
         self._gaps = gaps or Gaps()
         self.live = Live(
@@ -195,9 +223,20 @@ class IproSimulator(SimulatedDevice):
             oddities=chosen(oddities, ODDITIES),
         )
         self._priorities = {each.name: PRIORITY[each.level] for each in users}
-        began = self._wall() - random.Random(seed).uniform(2, 9) * 86400
-        self._disks = Disks(disks, cameras * GIGABYTES_PER_HOUR, began)
+        self._disks = Disks(disks, cameras * GIGABYTES_PER_HOUR, self._wall() - recorded_hours * 3600)
         self._logs = Logs(seed, cameras, self._wall())
+        self.archive = Archive(
+            lambda number: self._coding(number, sent.codec(number)),
+            oldest=lambda: self._disks.oldest(self._wall()),
+            now=self._wall,
+        )
+        self.archive.erase(*self._logs.lost)
+        reel = Reel(seed=self.live.seed, loops=sent.loops, kilobits=sent.kilobits)
+        odd = chosen(oddities, ODDITIES)
+        self._player = Player(self.archive, reel, sound=sent.audio, zone=self._zone, oddities=odd)
+        self._downloads = Downloads(
+            self.archive, reel, sound=sent.audio, zone=self._zone, oddities=odd, largest=largest_file
+        )
         self._timer: asyncio.TimerHandle | None = None
         self._under_way: Counter[str] = Counter()
         self._without_uid: dict[str, OfAnybody] = {
@@ -210,8 +249,8 @@ class IproSimulator(SimulatedDevice):
             "push": self._push,
             "status": self._status,
             "logout": self._logout,
-            "camera": self._playback_data,
-            "playaudio": self._playback_data,
+            "camera": self._played_pictures,
+            "playaudio": self._played_sound,
             "directctrl": self._directctrl,
             "camctl": self._camctl,
             "loglist": self._loglist,
@@ -221,6 +260,11 @@ class IproSimulator(SimulatedDevice):
     def _camera(self, number: int, registered: int) -> Camera:
         status = Status.NORMAL if number <= registered else Status.NOT_REGISTERED
         return Camera(number, status, ptz=number % 2 == 1, clock=self._now)
+
+    def _coding(self, number: int, codec: str, size: tuple[int, int] | None = None) -> Coding:
+        video = self._plan.video(codec)
+        width, height = size or (video.width, video.height)
+        return coding(number, codec, width, height, int(video.rate))
 
     # The recorder's time, which tests may hasten
 
@@ -270,6 +314,12 @@ class IproSimulator(SimulatedDevice):
             "cameras": {
                 str(number): _camera_state(camera) | self.live.state(number) for number, camera in self.cameras.items()
             },
+            "recordings": {
+                str(number): [_span(span) for span in self.archive.spans(number)]
+                for number, camera in self.cameras.items()
+                if camera.status is not Status.NOT_REGISTERED
+            },
+            "downloads": self._downloads.running,
         }
 
     def forget(self) -> None:
@@ -290,8 +340,14 @@ class IproSimulator(SimulatedDevice):
             raise ValueError(f"Others can hold 0 to {self.uids.most} UIDs, of low or high priority or of the same.")
         if kind in STREAM_FAULTS and number and number not in self.cameras:
             raise ValueError(f"The recorder supports no camera {number}.")
-        if kind == "codec" and mode not in (H264, H265):
-            raise ValueError(f"A camera sends {H264} or {H265}, not '{mode}'.")
+        if kind == "codec" and mode not in (H264, H265, JPEG):
+            raise ValueError(f"A camera sends {H264}, {H265} or {JPEG}, not '{mode}'.")
+        if kind == "erase":
+            _two_times(mode)
+            if number and number not in self.cameras:
+                raise ValueError(f"The recorder supports no camera {number}.")
+        if kind == "spoil-gops" and mode not in SPOILED:
+            raise ValueError(f"A GOP can be spoilt in its {', '.join(SPOILED)}, not '{mode}'.")
         if kind == "size":
             picture_size(mode)
         super().inject(kind, **details)
@@ -312,8 +368,16 @@ class IproSimulator(SimulatedDevice):
                 self._logs.events.append(Entry(self._wall(), f"SITE(VMD)-{fault.number}"))
             case "fill-disks":
                 self._disks.fill(self._wall())
+            case "erase":
+                self.archive.erase(fault.number, *_two_times(fault.mode))
+            case "spoil-gops":
+                self._player.spoil = Spoil(fault.mode, fault.times)
+            case name if name in DOWNLOAD_FAULTS:
+                self._disturb_downloads(fault)
             case "clear":
                 self.live.clear()
+                self._player.spoil = Spoil()
+                self._downloads.faults = download.Faults()
                 self._fill_uids(0, 0)
                 for camera in self.cameras.values():
                     if camera.status is Status.CONNECTION_ERROR:
@@ -321,6 +385,29 @@ class IproSimulator(SimulatedDevice):
             case _:
                 self._disturb_streams(fault)
         self._tick()
+
+    def _disturb_downloads(self, fault: Fault) -> None:
+        faults = self._downloads.faults
+        match fault.kind:
+            case "busy-downloads":
+                faults.busy = fault.number
+            case "stop-downloads":
+                faults.stalled_until = time.monotonic() + fault.seconds if fault.seconds else math.inf
+            case "slow-downloads":
+                faults.pause = fault.seconds
+            case "cut-downloads":
+                faults.cuts = fault.times
+            case "long-parts":
+                faults.wrong_lengths = fault.times
+            case "split-files":
+                faults.split_seconds = fault.seconds
+
+    def _record(self, number: int, codec: str = "", size: tuple[int, int] | None = None) -> None:
+        """Record in another way from now on; number 0: all cameras."""
+        for camera in [number] if number else [each.number for each in self.cameras.values() if each.status]:
+            new = self._coding(camera, codec or self.archive.coding(camera).codec, size)
+            if new != self.archive.coding(camera):
+                self.archive.change(camera, new)
 
     def _disturb_streams(self, fault: Fault) -> None:
         until = time.monotonic() + fault.seconds if fault.seconds else math.inf
@@ -339,8 +426,10 @@ class IproSimulator(SimulatedDevice):
                 self.live.tampering.garbage_every = fault.every
             case "codec":
                 self.live.switch_codec(fault.number, fault.mode)
+                self._record(fault.number, codec=fault.mode)
             case "size":
                 self.live.switch_size(fault.number, *picture_size(fault.mode))
+                self._record(fault.number, size=picture_size(fault.mode))
 
     def _fill_uids(self, wanted: int, priority: int) -> None:
         """Let other people's clients hold so many UIDs, by logins and logouts of theirs."""
@@ -362,6 +451,10 @@ class IproSimulator(SimulatedDevice):
                 session.stop_live(camera.number)
         camera.status = status
         self.live.changed(camera.number)
+        if status is Status.NORMAL:
+            self.archive.go_on(camera.number)
+        else:
+            self.archive.stop(camera.number)
 
     # Requests
 
@@ -375,13 +468,16 @@ class IproSimulator(SimulatedDevice):
         """Note what comes while another is under way, of the requests that need no gap between them."""
         if request.path in GENERAL | CAMERA_CONTROL or not request.path.startswith("/cgi-bin/"):
             return await super()._handle(request)
-        if self._under_way[request.peer]:
+        lane = f"{request.peer} {request.query}" if request.path in PULLS else request.peer
+        if self._under_way[lane]:
             self.note("overlap", "Another request of this client is still under way.", request)
-        self._under_way[request.peer] += 1
+        self._under_way[lane] += 1
         try:
             return await super()._handle(request)
         finally:
-            self._under_way[request.peer] -= 1
+            self._under_way[lane] -= 1
+            if not self._under_way[lane]:
+                del self._under_way[lane]
 
     def check(self, command: Command, request: Request) -> dict[str, str]:
         assert isinstance(command, Path)
@@ -418,7 +514,8 @@ class IproSimulator(SimulatedDevice):
             if session is None:
                 return self._dead(values["UID"], request)
             self.uids.heard(session)
-            return self._with_uid[name](session, values, request)
+            answer = self._with_uid[name](session, values, request)
+            return await answer if isinstance(answer, Awaitable) else answer
         finally:
             self._tick()
 
@@ -458,9 +555,8 @@ class IproSimulator(SimulatedDevice):
         assert end is not None
         if not start <= end <= start + LONGEST_DOWNLOAD:
             raise Refused("value", "ENDTIME must be within an hour after STARTTIME.")
-        self.note("not_simulated", "Recordings cannot be downloaded yet.", request)
-        content_type = f"multipart/form-data; boundary={replies.BOUNDARY}"
-        return Response(200, replies.nothing_to_download(), content_type)
+        order = self._downloads.order(int(values["CAM"]), start, end, values["KIND"], values["STARTTIME"])
+        return self._downloads.answer(order, session.ended, lambda status: self.note(*DOWNLOAD_NOTES[status], request))
 
     # 2 Live
 
@@ -550,6 +646,8 @@ class IproSimulator(SimulatedDevice):
             raise Refused("value", f"MASK names {len(chosen)} cameras; a UID plays 1 to {STREAMS_PER_UID}.")
         session.mask = chosen
         session.live_ready = False
+        if session.playback is not None:
+            self._player.masked(session.playback)
 
     def _play(self, session: Session, playcmd: str, timef: str, request: Request) -> None:
         before = session.playback
@@ -565,17 +663,36 @@ class IproSimulator(SimulatedDevice):
             raise Refused("sequence", f"{playcmd} wants a playback that has begun.", 503)
         if playcmd in STEPS and (before is None or before.command not in PAUSED):
             raise Refused("sequence", f"{playcmd} wants a playback that pauses.", 503)
-        speed = 0
-        if playcmd in ("FF", "REW"):
-            speed = min(before.speed + 1, FASTEST_STEP) if before and before.command == playcmd else 1
-        session.playback = Playback(playcmd, moment(timef, hundredths=True), speed)
+        at = moment(timef, hundredths=True)
+        if before and at and playcmd not in ("GOTODATE", "BPLAY") and self._player.elsewhere(before, at):
+            self.note("timef_elsewhere", f"Nothing that {playcmd} could mean was sent to UID {session.uid}.", request)
+        session.playback = self._player.command(before, playcmd, at, self._wall())
 
-    def _playback_data(self, session: Session, values: dict[str, str], request: Request) -> Answer:
+    async def _played_pictures(self, session: Session, values: dict[str, str], request: Request) -> Answer:
+        playing, number = self._playing(session, values)
+        answer = await self._player.pictures(playing, number)
+        return answer or self._nothing(
+            playing, f"pictures {number}", self._player.no_pictures(playing, number), request
+        )
+
+    async def _played_sound(self, session: Session, values: dict[str, str], request: Request) -> Answer:
+        playing, number = self._playing(session, values)
+        answer = await self._player.sound(playing, number)
+        return answer or self._nothing(playing, f"sound {number}", self._player.no_sound(playing, number), request)
+
+    def _playing(self, session: Session, values: dict[str, str]) -> tuple[Playback, int]:
         number = self._registered(int(values["CAM"])).number
         if session.playback is None or number not in session.mask:
             raise Refused("sequence", f"Camera {number} is not being played: it wants MASK and PLAYCMD first.", 503)
-        self.note("not_simulated", "Recordings cannot be played yet.", request)
-        return Response(204)
+        return session.playback, number
+
+    def _nothing(self, playing: Playback, pull: str, answer: Response, request: Request) -> Response:
+        """Answer that there is nothing, and note who asks for it over and over."""
+        now = self._now()
+        if now - playing.empty_at.get(pull, -math.inf) < self._gaps.camera - PATIENCE:
+            self.note("pacing-pull", "There was nothing a moment ago.", request)
+        playing.empty_at[pull] = now
+        return answer
 
     # 4 Camera control
 
@@ -652,6 +769,27 @@ def _playback(session: Session) -> dict[str, Any] | None:
         return None
     at = playback.at.isoformat() if playback.at else None
     return {"cameras": sorted(session.mask), "command": playback.command, "at": at, "speed": playback.speed}
+
+
+def _span(span: Span) -> dict[str, Any]:
+    made = span.coding
+    return {
+        "start": span.start,
+        "end": span.end,
+        "codec": made.codec,
+        "size": f"{made.width}x{made.height}",
+        "rate": made.rate,
+        "phase": made.phase,
+    }
+
+
+def _two_times(text: str) -> tuple[float, float]:
+    """The two moments of 2026-11-20T12:00:00Z/2026-11-20T12:05:00Z; raises ValueError for anything else."""
+    start, _, end = text.partition("/")
+    moments = [datetime.fromisoformat(each) for each in (start, end)]
+    if any(each.tzinfo is None for each in moments) or moments[0] >= moments[1]:
+        raise ValueError(f"'{text}' is not two moments in UTC, one after the other.")
+    return moments[0].timestamp(), moments[1].timestamp()
 
 
 def _camera_state(camera: Camera) -> dict[str, Any]:

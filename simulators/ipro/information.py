@@ -1,5 +1,5 @@
-"""Section 7, additional information: what the recorder tells of a picture or sound in RTP header extensions and in the
-comments before a JPEG.
+"""Section 7, additional information: what the recorder tells of a picture or sound in RTP header extensions, in the
+comments before a JPEG and before what it plays.
 
     id, 2 bytes | length, 2 bytes, of all of it | data
 """
@@ -19,6 +19,18 @@ from simulators.ipro.records import Zone
 H264, H265, JPEG = "H264", "H265", "JPEG"
 COMPRESSION = {H264: 3, H265: 4}
 LIVE = 1
+PLAYED = {
+    "PLAY": 2,
+    "GOTODATE": 2,
+    "BPLAY": 3,
+    "FF": 4,
+    "REW": 5,
+    "PAUSE": 6,
+    "NEXTFRAME": 7,
+    "PREVFRAME": 8,
+}
+"""What 0x000D tells of each command."""
+SIGN_BIT, SUMMER_BIT = 0x80, 0x40  # of "TZ info": the text has lost their places
 COMMENT = b"\xff\xd8\xff\xfe"
 CAMERAS_OWN = 0x8001  # the document does not say what a camera writes about itself: an id it does not list
 PLACEHOLDER_SIZE = (39, 37)
@@ -63,8 +75,53 @@ def all_of_it(shot: Shot, zone: Zone) -> bytes:
     )
 
 
-def of_the_camera(wall: float, zone: Zone) -> bytes:
-    """The camera's own time, which is all the recorder tells of sound."""
+@dataclass(frozen=True)
+class Played:
+    """What the recorder tells of a unit of pictures that it plays."""
+
+    camera: int
+    compression: str
+    start: Fraction
+    size: int
+    """Bytes of all its pictures."""
+    pictures: int
+    rate: int
+    command: str
+    speed: int
+    long_term: int = 0
+    """0x0028: whether the stream has long-term reference pictures, and whether this unit has one."""
+    show: int = 0
+    """0x0029: 1 its first picture is to be shown, 2 it is not."""
+
+
+def played(told: Played, zone: Zone) -> bytes:
+    """Every id that 7.1.1 marks for playback, in its order."""
+    return b"".join(
+        (
+            _word(0x0004, told.camera),
+            _word(0x0005, COMPRESSION.get(told.compression, 0)),
+            _entry(0x0006, struct.pack("!I", told.size)),
+            _time(0x0007, told.start, zone),
+            _word(0x0008, told.pictures),
+            _word(0x0009, 10 * told.rate),
+            _hundredths(0x000A, told.start),
+            _entry(0x000B, bytes(8)),
+            _word(0x000C, int(told.pictures > 0)),
+            _entry(0x000D, bytes((PLAYED[told.command], told.speed, 0, 0))),
+            _word(0x0027, 1),
+            _word(0x0028, told.long_term),
+            _word(0x0029, told.show),
+        )
+    )
+
+
+def from_the_camera(moment: Fraction, zone: Zone) -> bytes:
+    """What an i-PRO camera writes beside each picture that is recorded: its time, and what only cameras understand."""
+    return of_the_camera(moment, zone) + _entry(CAMERAS_OWN, b"camera" + bytes(2))
+
+
+def of_the_camera(wall: float | Fraction, zone: Zone) -> bytes:
+    """The camera's own time, which is all the recorder tells of live sound."""
     return _time(0x0011, wall, zone) + _hundredths(0x0012, wall)
 
 
@@ -95,10 +152,22 @@ def _word(identifier: int, value: int) -> bytes:
     return _entry(identifier, struct.pack("!HH", value, 0))
 
 
-def _time(identifier: int, wall: float, zone: Zone) -> bytes:
+def packed_time(moment: Fraction, zone: Zone, *, first: int) -> bytes:
+    """Seconds, and then a byte of one's own, hours and minutes of the zone, and TZ info."""
     hours, minutes = divmod(abs(zone.minutes), 60)
-    return _entry(identifier, struct.pack("!IBBBB", int(wall), zone.minutes < 0, hours, minutes, zone.summer))
+    zone_bits = (SIGN_BIT if zone.minutes < 0 else 0) | (SUMMER_BIT if zone.summer else 0)
+    return struct.pack("!IBBBB", int(moment), first, hours, minutes, zone_bits)
 
 
-def _hundredths(identifier: int, wall: float) -> bytes:
+def _time(identifier: int, wall: float | Fraction, zone: Zone) -> bytes:
+    return _entry(identifier, struct.pack("!I", int(wall)) + zone_bytes(zone))
+
+
+def zone_bytes(zone: Zone) -> bytes:
+    """Sign, hours and minutes, summer time: a byte each."""
+    hours, minutes = divmod(abs(zone.minutes), 60)
+    return bytes((zone.minutes < 0, hours, minutes, zone.summer))
+
+
+def _hundredths(identifier: int, wall: float | Fraction) -> bytes:
     return _word(identifier, int(wall % 1 * 100))

@@ -20,10 +20,10 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
 
-from simulators import h264, h265
 from simulators.http import Answer, Request, Response, Stream
 from simulators.ipro import information, replies
 from simulators.ipro.cameras import Camera, Status
+from simulators.ipro.dressing import Dressed
 from simulators.ipro.information import H264, H265, JPEG, Shot
 from simulators.ipro.records import Zone
 from simulators.ipro.uids import LiveStream
@@ -38,7 +38,7 @@ AUDIO = "AUDIO"
 PAYLOAD_TYPE = {H264: 98, H265: 101, AUDIO: 97}
 FRAGMENTS = {H264: h264_payloads, H265: h265_payloads}
 # What a camera sends unless told otherwise: H.265 is dear to encode.
-OWN_SIZE, OWN_RATE = {H264: (640, 360), H265: (512, 288)}, {H264: 15, H265: 10}
+OWN_SIZE, OWN_RATE = {H264: (640, 360), H265: (512, 288), JPEG: (640, 360)}, {H264: 15, H265: 10, JPEG: 5}
 LOOP_KILOBITS = 4000
 JPEG_RATE, JPEG_QUALITY = 5, 75
 PLACEHOLDER_SECONDS = 1.0
@@ -49,8 +49,8 @@ AUDIO_KIND = {
     "g711u": "audio/g.711-64K",  # the document does not tell this one
     "g711a": "audio/g.711-64K",
 }
+NO_SOUND = "none"
 END = f"{replies.BOUNDARY}--\r\n".encode()
-SEI_ID = b"a simulated NVR!"  # 16 bytes that say whose message it is
 
 
 @dataclass(frozen=True)
@@ -76,10 +76,10 @@ class Plan:
 def plan(*, codecs: str, audio: str, pictures: str, size: str, rate: int, kilobits: int) -> Plan:
     """An empty size, rate 0 and 0 kilobits leave it to the cameras. Raises ValueError for what no camera sends."""
     names = tuple(name.strip().upper() for name in codecs.split(","))
-    if unknown := set(names) - {H264, H265}:
-        raise ValueError(f"A camera sends {H264} or {H265}, not {', '.join(sorted(unknown))}.")
-    if audio not in AUDIO_KIND:
-        raise ValueError(f"Sound is {', '.join(AUDIO_KIND)}, not {audio}.")
+    if unknown := set(names) - {H264, H265, JPEG}:
+        raise ValueError(f"A camera sends {H264}, {H265} or {JPEG}, not {', '.join(sorted(unknown))}.")
+    if audio not in (*AUDIO_KIND, NO_SOUND):
+        raise ValueError(f"Sound is {', '.join(AUDIO_KIND)} or {NO_SOUND}, not {audio}.")
     if pictures not in ("live", "loop"):
         raise ValueError(f"Pictures are live or loop, not {pictures}.")
     if not 0 <= rate <= 60 or not (kilobits == 0 or 64 <= kilobits <= 50_000):
@@ -219,7 +219,7 @@ class Live:
         for view in self._chosen(number):
             for flow in view.flows:
                 self._attach(view, flow, False)
-            view.codec = codec
+            view.codec, view.has_jpeg = codec, view.has_jpeg or codec == JPEG
             view.video = self._source(view.camera.number, codec)
             self._impose(view)
             self._settle(view)
@@ -252,7 +252,7 @@ class Live:
             self._views[number] = View(
                 self._cameras[number],
                 codec,
-                codec == H264,
+                codec != H265,
                 self._source(number, codec),
                 SoundSource(self._plan.audio, seed=seed, started=self._started),
                 Stills(width, height, seed=seed, name=name, started=self._started, quality=JPEG_QUALITY),
@@ -306,7 +306,7 @@ class Live:
 
     def _part_of(self, comp: str) -> Callable[[bytes], bytes]:
         if comp == AUDIO:
-            return partial(self._part, f"Content-Type: {AUDIO_KIND[self._plan.audio]}")
+            return partial(self._part, f"Content-Type: {AUDIO_KIND.get(self._plan.audio, AUDIO_KIND['aac'])}")
         return partial(self._part, "Content-type: application/octet-stream")
 
     def _part(self, kind: str, body: bytes) -> bytes:
@@ -334,7 +334,8 @@ class Live:
         """Let flow what can."""
         for flow in view.flows:
             comp = flow.stream.compression
-            self._attach(view, flow, view.camera.status is Status.NORMAL and comp in (AUDIO, view.codec))
+            sent = self._plan.audio != NO_SOUND if comp == AUDIO else comp == view.codec
+            self._attach(view, flow, view.camera.status is Status.NORMAL and sent)
 
     def _attach(self, view: View, flow: Flow, wanted: bool) -> None:
         if wanted == flow.attached or flow.outlet is None:
@@ -409,39 +410,5 @@ def _name(number: int) -> str:
 def _frames(codec: str, looped: bool, video: VideoFormat, seed: int, name: str) -> Frames:
     kind = codec.lower()
     if looped:
-        return _Dressed(codec, loop(kind, video, seed=seed, name=name))
-    return _Dressed(codec, Drawn(kind, video, seed=seed, name=name, delimiters=True))
-
-
-class _Dressed:
-    """The units of each picture as 2.3.1 lists them: delimiter, parameter sets, SEI, pictures. Between key pictures
-    there is a PPS still, and no SPS."""
-
-    def __init__(self, codec: str, frames: Frames) -> None:
-        self._frames = frames
-        self.at_hand = frames.at_hand
-        self._front: tuple[int, ...]
-        if codec == H265:
-            self._kind, self._front = _kind_of_h265, (h265.NAL_DELIMITER, h265.NAL_VPS, h265.NAL_SPS, h265.NAL_PPS)
-            self._pps_kind, self._sei_kind = h265.NAL_PPS, h265.NAL_SEI
-        else:
-            self._kind, self._front = _kind_of_h264, (h264.NAL_DELIMITER, h264.NAL_SPS, h264.NAL_PPS)
-            self._pps_kind, self._sei_kind = h264.NAL_PPS, h264.NAL_SEI
-        header = bytes((h265.NAL_SEI << 1, 1)) if codec == H265 else bytes((h264.NAL_SEI,))
-        self._sei = header + bytes((5, len(SEI_ID))) + SEI_ID + b"\x80"
-        self._pps: list[bytes] = []
-
-    def frame(self, number: int) -> list[bytes]:
-        units = [unit for unit in self._frames.frame(number) if self._kind(unit) != self._sei_kind]
-        front = [unit for unit in units if self._kind(unit) in self._front]
-        own = [unit for unit in front if self._kind(unit) == self._pps_kind]
-        self._pps = own or self._pps
-        return [*front, *([] if own else self._pps), self._sei, *units[len(front) :]]
-
-
-def _kind_of_h264(unit: bytes) -> int:
-    return unit[0] & 0x1F
-
-
-def _kind_of_h265(unit: bytes) -> int:
-    return unit[0] >> 1 & 0x3F
+        return Dressed(codec, loop(kind, video, seed=seed, name=name))
+    return Dressed(codec, Drawn(kind, video, seed=seed, name=name, delimiters=True))

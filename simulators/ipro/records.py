@@ -55,8 +55,10 @@ class Logs:
         self._chance = random.Random(f"log {self.seed}")
         self._next = self.now - 6 * 3600  # a recorder that has been there for a while
         camera = self._chance.randint(1, self.cameras)
-        self.errors.append(Entry(self.now - 5.0 * 3600, f"CAM {camera} COMMUNICATION ERROR"))
-        self.errors.append(Entry(self.now - 4.8 * 3600, f"CAM {camera} COMMUNICATION RECOVERED"))
+        self.lost = camera, self.now - 5.0 * 3600, self.now - 4.8 * 3600
+        """A camera that did not answer for a while, and when."""
+        self.errors.append(Entry(self.lost[1], f"CAM {camera} COMMUNICATION ERROR"))
+        self.errors.append(Entry(self.lost[2], f"CAM {camera} COMMUNICATION RECOVERED"))
         self.grow(self.now)
 
     def grow(self, now: float) -> None:
@@ -79,6 +81,11 @@ class Disks:
     def fill(self, now: float) -> None:
         """Let all disks be full, as if recording had begun long ago."""
         self.began = min(self.began, now - 1.1 * sum(self.capacities) / self.hourly * 3600)
+
+    def oldest(self, now: float) -> float:
+        """Since when anything is held."""
+        written = (now - self.began) / 3600 * self.hourly
+        return self._when(max(0.0, written - sum(self.capacities)))
 
     def rows(self, now: float) -> Iterator[tuple[int, bool, int, tuple[float, float] | None]]:
         """Of each disk: capacity, whether it is being written, what remains, and from when to when it holds."""

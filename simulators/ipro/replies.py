@@ -78,20 +78,6 @@ def _disk(capacity: int, writing: bool, remains: int, held: tuple[float, float] 
     return cells + [""] * (8 - len(cells))
 
 
-def nothing_to_download() -> bytes:
-    """The one part of a download for which there is no recording."""
-    return _lines(
-        BOUNDARY,
-        "Content-type: application/octet-stream",
-        'X-Temp-FileName: filename = ""',
-        'X-Prev-Filename: filename = ""',
-        "X-RecData-Satus: 1",  # the recorder's spelling
-        "Content-Length: 0",
-        "",
-        f"{BOUNDARY}--",
-    ).encode()
-
-
 def _lines(*lines: str) -> str:
     return "".join(f"{line}\r\n" for line in lines)
 

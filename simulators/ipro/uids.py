@@ -14,6 +14,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from simulators.http import Request
+from simulators.ipro.archive import Unit
+
+SHOWN_KEPT = 64
 
 
 def _nothing() -> None:
@@ -47,6 +50,13 @@ class Playback:
     """The last TIMEF; None: from the beginning."""
     speed: int = 0
     """The step of fast forward or reverse, 1 to 8."""
+    seen: dict[int, Unit] = field(default_factory=dict)
+    """What each camera was shown last since the position was given."""
+    heard: dict[int, Unit] = field(default_factory=dict)
+    shown: deque[Unit] = field(default_factory=lambda: deque(maxlen=SHOWN_KEPT))
+    """Of all cameras, since playback began."""
+    empty_at: dict[str, float] = field(default_factory=dict)
+    """When each pull was last answered that there is nothing; until the next command."""
 
 
 @dataclass
@@ -62,6 +72,8 @@ class Session:
     audio: dict[int, LiveStream] = field(default_factory=dict)
     mask: frozenset[int] = frozenset()
     playback: Playback | None = None
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    """Its UID is dead: what still runs with it breaks off."""
     switched: defaultdict[int, deque[float]] = field(default_factory=lambda: defaultdict(deque))
     """When each camera's streams were last started or stopped."""
 
@@ -122,6 +134,7 @@ class Uids:
 
     def end(self, session: Session) -> None:
         del self._sessions[session.uid]
+        session.ended.set()
         for camera in list(session.live):
             session.stop_live(camera)
 

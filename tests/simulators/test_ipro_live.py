@@ -468,7 +468,7 @@ async def test_loops_cost_no_encoder_and_show_the_camera(rtp_port):
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"codecs": "H264,MPEG"}, "H264 or H265, not MPEG"),
+        ({"codecs": "H264,MPEG"}, "H265 or JPEG, not MPEG"),
         ({"audio": "opus"}, "not opus"),
         ({"pictures": "still"}, "live or loop"),
         ({"size": "641x360"}, "multiple of 32"),

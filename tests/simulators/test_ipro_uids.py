@@ -204,7 +204,12 @@ async def test_a_reboot_loses_uids_and_keeps_the_rest(recorder):
         {"kind": "new-certificate"},
         {"kind": "card"},
         {"kind": "stop-frames", "number": 17},
-        {"kind": "codec", "number": 1, "mode": "JPEG"},
+        {"kind": "codec", "number": 1, "mode": "MPEG4"},
+        {"kind": "erase", "mode": "2026-11-20T12:05:00Z/2026-11-20T12:00:00Z"},
+        {"kind": "erase", "mode": "yesterday"},
+        {"kind": "erase", "mode": "2026-11-20T12:00:00/2026-11-20T12:05:00"},
+        {"kind": "erase", "number": 17, "mode": "2026-11-20T12:00:00Z/2026-11-20T12:05:00Z"},
+        {"kind": "spoil-gops", "mode": "stolen"},
         {"kind": "size", "number": 1, "mode": "641x360"},
     ],
 )
