@@ -23,6 +23,7 @@ import ftplib
 import io
 import smtplib
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from email.message import EmailMessage
@@ -65,6 +66,8 @@ class Uploads:
     _ways: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _moments: set[asyncio.Task[None]] = field(default_factory=set)
     _numbers: dict[str, int] = field(default_factory=dict)
+    _threads: ThreadPoolExecutor | None = None
+    """Of its own: a server that hangs must not keep the pictures waiting."""
 
     def apply(self) -> None:
         """Begin and end what the settings and switches say."""
@@ -85,6 +88,9 @@ class Uploads:
         for task in (*self._ways.values(), *self._moments):
             task.cancel()
         self._ways.clear()
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+            self._threads = None
 
     def motion(self) -> None:
         """Something moves in the picture."""
@@ -126,6 +132,11 @@ class Uploads:
         rate = ftp["FTPScheduleFramePerSecond"]
         return 1 / (AUTO_RATE if rate == "Auto" else int(rate))
 
+    async def _in_thread(self, work: Callable[..., None], *arguments: object) -> None:
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(4, thread_name_prefix="uploads")  # one for each way
+        await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+
     async def _send(self, way: str) -> None:
         by_ftp = way.startswith("FTP")
         tally = self.tallies["ftp" if by_ftp else "mail"]
@@ -136,11 +147,11 @@ class Uploads:
                 if self.halves:
                     self.halves -= 1
                     picture = picture[: len(picture) // 2]
-                await asyncio.to_thread(_store, table, self._name(way, table), picture, self.host())
+                await self._in_thread(_store, table, self._name(way, table), picture, self.host())
             else:
                 table = self.settings["/email.cgi"] | self.settings["/system.cgi"]
                 mail = _mail(table, picture, self.local_time())
-                await asyncio.to_thread(_deliver, table, mail, self.smtp_port, self.host())
+                await self._in_thread(_deliver, table, mail, self.smtp_port, self.host())
             tally.sent += 1
         except FAILURES as error:
             tally.failed += 1

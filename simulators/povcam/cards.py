@@ -182,6 +182,7 @@ class Cards:
         self.formatting: Formatting | None = None
         self.transfer: Transfer | None = None
         self.slots: dict[str, Card | None] = {slot: self._new(slot) for slot in SLOTS}
+        self._pulled: dict[str, Card] = {}
         first = self.slots["sd1"]
         if first is not None:
             first.clips = self._some_clips(clips, clip_seconds)
@@ -368,9 +369,20 @@ class Cards:
             self.slots[slot] = self._new(slot) or Card(64 * GIGABYTE)
             self._log.add(611, f"Card in {slot}")
 
+    def put_back(self, slot: str) -> None:
+        """The card that was pulled out last, with what is on it."""
+        self.settle()
+        if self.slots[slot] is None and slot in self._pulled:
+            card = self.slots[slot] = self._pulled.pop(slot)
+            card.generation += 1
+            self._log.add(611, f"Card in {slot}")
+
     def remove(self, slot: str) -> None:
         """Pulled out: what was being done with it comes to nothing."""
         self.settle()
+        card = self.slots[slot]
+        if card is not None:
+            self._pulled[slot] = card
         self.slots[slot] = None
         if self.recording is not None and self.recording.slot == slot:
             self.recording = None

@@ -251,7 +251,8 @@ class Clips:
         card = self._cards.usable(listed.slot)
         transfer = self._cards.send(listed.slot, card, clips)
         to = dataclasses.replace(self._settings.ftp)
-        Sender(transfer, self._cards, to, self._host(), self.content, self.transfer_faults).start()
+        named = "named-transfers" in self._oddities
+        Sender(transfer, self._cards, to, self._host(), self.content, self.transfer_faults, named=named).start()
         return DONE
 
     async def _cancel_send_ftpserver(self, values: Values, request: Request) -> Answer:

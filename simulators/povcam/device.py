@@ -95,7 +95,7 @@ ROOT = "/cgi-bin/"
 FAULT_MODES = {
     "resize": ("640", "1280", "1920", "3840"),
     "mode": ("imaging", "playback", "standby"),
-    "card": ("insert", "remove", "error", "repair", "full"),
+    "card": ("insert", "remove", "put-back", "error", "repair", "full"),
     "pre-rec": ("on", "off"),
 }
 RANDOM_PATH = "/cgi-bin/get_randomnum"
@@ -131,13 +131,13 @@ class PovcamSimulator(SimulatedDevice):
     `every`-th; late-packets: each `every`-th comes `number` packets later; cut-frames: everything that is sent breaks
     off in the middle of a picture, and its UIDs and sessions are lost; resize: the pictures of stream `number` become
     `mode` (640, 1280, 1920, 3840) wide; mode: imaging, playback, standby; card: what happens to that of slot `number`
-    is the `mode`: insert, remove, error, repair (for `seconds`), full; pre-rec: `mode` on or off; lose-lists: of clips;
-    slow-downloads: `seconds` between pieces of 256 KiB; cut-downloads: the next `times` end half way; stall-downloads:
-    the next `times` stand still half way for `seconds` (0: until clear); wrong-length: the next `times` are announced
-    `number` bytes longer than they are; busy-downloads: the next `times` are refused; failing-transfers: the next
-    `times` by FTP break off half way; stall-transfers: they stand still half way until clear; slow-transfers:
-    `seconds` between pieces of 64 KiB; clock-skew: wrong by `seconds`; factory-reset: all settings but the address and
-    the RTSP port."""
+    is the `mode`: insert (a new one), remove, put-back, error, repair (for `seconds`), full; pre-rec: `mode` on or off;
+    lose-lists: of clips; slow-downloads: `seconds` between pieces of 256 KiB; cut-downloads: the next `times` end half
+    way; stall-downloads: the next `times` stand still half way for `seconds` (0: until clear); wrong-length: the next
+    `times` are announced `number` bytes longer than they are; busy-downloads: the next `times` are refused;
+    failing-transfers: the next `times` by FTP break off half way; stall-transfers: they stand still half way until
+    clear; slow-transfers: `seconds` between pieces of 64 KiB; clock-skew: wrong by `seconds`; factory-reset: all
+    settings but the address and the RTSP port."""
 
     def __init__(
         self,
@@ -551,6 +551,8 @@ class PovcamSimulator(SimulatedDevice):
                 self.cards.insert(slot)
             case "remove":
                 self.cards.remove(slot)
+            case "put-back":
+                self.cards.put_back(slot)
             case "full":
                 self.cards.fill_up(slot)
             case "error":

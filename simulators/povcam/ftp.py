@@ -59,12 +59,16 @@ class Sender(threading.Thread):
         local_host: str,
         content: Callable[[Clip], Iterator[bytes]],
         faults: TransferFaults,
+        *,
+        named: bool,
     ) -> None:
+        """`named`: clips have the names of the list."""
         super().__init__(name="ftp-transfer", daemon=True)
         self._transfer, self._cards, self._to = transfer, cards, to
         self._local_host = local_host
         self._content = content
         self._faults = faults
+        self._named = named
         self._total = sum(clip.size for clip in transfer.clips)
         self._breaks = faults.failing > 0
         faults.failing = max(0, faults.failing - 1)
@@ -116,6 +120,12 @@ class Sender(threading.Thread):
 
     def _files(self) -> Iterator[tuple[str, Clip | None]]:
         clips = self._transfer.clips
+        if self._named:
+            kinds = {"avchd": ("AVCHD", "MTS"), "mp4": ("DCIM", "MP4")}
+            for clip in clips:
+                folder, extension = kinds[clip.format]
+                yield f"{folder}/{clip.name}.{extension}", clip
+            return
         for clip in clips:
             yield clip.path, clip
         films = [clip for clip in clips if clip.format == "avchd"]

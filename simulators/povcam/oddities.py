@@ -29,6 +29,7 @@ ODDITIES: Mapping[str, str] = {
     "sprop": "the session description has sprop-parameter-sets",
     "chunked-clips": "a clip is sent in chunks instead of with its length",
     "unmeasured-clips": "a clip is sent without its length, and ends with the connection",
+    "named-transfers": "by FTP clips have their names of the list, in DCIM and AVCHD, and nothing goes with them",
     "relay": "a recording that fills its card goes on in the other slot, which becomes the target",
 }
 AU_HEADERS: Mapping[str, AuHeader] = {"full-au-header": "rfc3640", "bare-au-header": "bare", "no-au-header": "none"}

@@ -487,6 +487,18 @@ async def test_a_download_can_be_refused(quick):
     assert [(await quick.ask(target)).status_code for _ in range(2)] == [500, 200]
 
 
+async def test_a_card_that_is_put_back_has_its_clips_and_new_lists(quick):
+    target, _ = await clip_target(quick)
+    whole = (await quick.ask(target)).content
+    quick.device.inject("card", mode="remove", number=1)
+    quick.device.inject("card", mode="put-back", number=1)
+    await eventually(lambda: "No card in sd1" in str(quick.device.log._entries))
+    assert (await quick.ask(target)).status_code == 500
+    target, _ = await clip_target(quick)
+    assert (await quick.ask(target)).content == whole
+    assert quick.notes == ["old_list"]
+
+
 @pytest.mark.parametrize("mode", ["remove", "error"])
 async def test_a_card_that_is_pulled_or_breaks_ends_a_download(quick, mode):
     target, _ = await clip_target(quick)

@@ -134,6 +134,16 @@ async def test_the_folder_is_made_when_it_is_missing(quick, ftp_server, dirname)
     assert all(path.startswith(f"{below}/AW000001/".lstrip("/")) for path in ftp_server.files())
 
 
+async def test_other_firmware_sends_clips_under_their_names(ftp_server):
+    settings = {"small_clips": True, "clip_seconds": 1, "clips": 4, "oddities": "named-transfers"}
+    async with PovcamSimulator(**settings) as device:
+        client = Client(device)
+        await client.set(setting(ftp_server.port))
+        await send(client, "fileno=2&select_type=fileno")
+        await ends(client, "finish")
+    assert list(ftp_server.files()) == ["clips/AW000001/AVCHD/S0AA001000000260.MTS"]
+
+
 async def test_it_comes_from_the_recorders_own_address(ftp_server):
     async with PovcamSimulator(host="127.0.0.9", small_clips=True, clip_seconds=1, clips=1) as device:
         client = Client(device)
