@@ -134,15 +134,21 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
             running.kill()
 
 
+@pytest.fixture
+def shorter_rests() -> dict[int, int]:
+    """Rests after commands, in milliseconds, and what becomes of them in tests, most of whose time they would be. No
+    document asks for the one that POVCAM recorders get, and simulators do not mind. The rests of commands that a test
+    makes itself are kept."""
+    return {GAP: 5}
+
+
 @pytest.fixture(autouse=True)
-def _short_rests(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The rest that POVCAM recorders get after each command is asked for by no document, and simulators do not mind: in
-    tests it would be most of the time. Documented rests, and those of commands that a test makes, are kept."""
+def _shorter_rests(shorter_rests: dict[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     usual = Gateway._turn
 
     def turn(gateway: Gateway, command: Command) -> Turn:
         made = usual(gateway, command)
-        return replace(made, lanes={lane: 5 if rest == GAP else rest for lane, rest in made.lanes.items()})
+        return replace(made, lanes={lane: shorter_rests.get(rest, rest) for lane, rest in made.lanes.items()})
 
     monkeypatch.setattr(Gateway, "_turn", turn)
 

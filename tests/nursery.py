@@ -21,6 +21,7 @@ import traceback
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+GENERAL_REST = 0.3  # s; what recorders of the ipro family want between general commands. Of real ones it is 3
 
 
 class Process:
@@ -79,7 +80,9 @@ def simulate(*arguments: str) -> Process:
 
 def main() -> None:
     from simulators.__main__ import main as simulators
+    from simulators.ipro import device
 
+    device.Gaps = functools.partial(device.Gaps, general=GENERAL_REST)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # who has ended is gone at once
     for line in sys.stdin:
         if pid := os.fork():

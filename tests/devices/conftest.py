@@ -20,6 +20,7 @@ from django.test import Client
 from accounts import tokens
 from accounts.models import Grant, Role, User
 from devices import coordination
+from devices.families.ipro.commands import GENERAL_GAP
 from devices.models import Device, Site
 from tests import nursery
 from tests.ports import free_port
@@ -78,6 +79,12 @@ def start_simulators() -> Iterator[Callable[..., Simulator]]:
         for process in running:
             process.terminate()
             process.wait(10)
+
+
+@pytest.fixture
+def shorter_rests(shorter_rests: dict[int, int]) -> dict[int, int]:
+    """Simulated recorders of the ipro family, as they are started here, want a tenth of the rest of real ones."""
+    return {**shorter_rests, GENERAL_GAP: round(nursery.GENERAL_REST * 1000)}
 
 
 @pytest.fixture

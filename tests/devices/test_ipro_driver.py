@@ -99,7 +99,10 @@ async def test_a_full_recorder_is_a_problem(device: Device, recorder: Simulator)
     assert "All 16 places" in health.problems[0]
 
 
-async def test_who_just_asked_need_not_wait_to_ask_again(device: Device, recorder: Simulator) -> None:
+@pytest.mark.parametrize("shorter_rests", [{}], ids=["full rests"])
+async def test_who_just_asked_need_not_wait_to_ask_again(
+    device: Device, recorder: Simulator, shorter_rests: dict[int, int]
+) -> None:
     """Who it is and how it is come from one reading; the disks are asked for once a minute."""
     driver, gateway = driver_for(device), Gateway(device)
     await driver.identify(gateway)
