@@ -70,7 +70,7 @@ from simulators.ipro.commands import (
     moment,
     paths,
 )
-from simulators.ipro.download import LARGEST_FILE, Downloads
+from simulators.ipro.download import LARGEST_DRAWN, LARGEST_LOOPED, Downloads
 from simulators.ipro.information import H264, H265, JPEG
 from simulators.ipro.live import AUDIO, Live, plan
 from simulators.ipro.playback import PAUSED, SPOILED, Player, Spoil
@@ -173,7 +173,7 @@ class IproSimulator(SimulatedDevice):
         oddities: str = "",
         disks: tuple[int, ...] = (4001, 4001),
         recorded_hours: float = RECORDED_HOURS,
-        largest_file: int = LARGEST_FILE,
+        largest_file: int = 0,
         zone: Zone | None = None,
         lockout: LockOut | None = None,
         gaps: Gaps | None = None,
@@ -235,7 +235,12 @@ class IproSimulator(SimulatedDevice):
         odd = chosen(oddities, ODDITIES)
         self._player = Player(self.archive, reel, sound=sent.audio, zone=self._zone, oddities=odd)
         self._downloads = Downloads(
-            self.archive, reel, sound=sent.audio, zone=self._zone, oddities=odd, largest=largest_file
+            self.archive,
+            reel,
+            sound=sent.audio,
+            zone=self._zone,
+            oddities=odd,
+            largest=largest_file or (LARGEST_LOOPED if sent.loops else LARGEST_DRAWN),
         )
         self._timer: asyncio.TimerHandle | None = None
         self._under_way: Counter[str] = Counter()

@@ -9,9 +9,9 @@ Each part has three headers of the recorder's own, the middle parts of a file th
 A file holds whole GOPs: all that have something of the time asked for, so the first one may begin up to a second
 earlier. Times are UTC ("local-download-times": the recorder's own). Where the document is silent:
   - END == START is nothing; an END inside a minute is taken as its end;
-  - an MP4 is split where codec or size change, and at a size; its sound is AAC, whatever was recorded. Its timeline is
-    that of the clock, from its first picture on, also across a gap ("gap-splits": a gap begins a file). Its
-    creation_time is the second of the first picture. JPEG in between is left out; with nothing else the status is 2;
+  - an MP4 is split where codec or size change, and where it is large; its sound is AAC, whatever was recorded. Its
+    timeline is that of the clock, from its first picture on, also across a gap ("gap-splits": a gap begins a file).
+    Its creation_time is the second of the first picture. JPEG in between is left out; nothing else is status 2;
   - N3R and N3A are opaque: a page that names the kind, then what playback would send. N3N lists what is recorded.
     KIND=N3 is two files, the pictures' first;
   - "1000" in the document's names counts the files of an answer;
@@ -45,7 +45,8 @@ from simulators.sound import ENCODERS
 
 AT_ONCE = 2
 PIECE = 64 * 1024
-LARGEST_FILE = 16 * 1024 * 1024
+# A file is sent when it is whole. Pictures that are drawn for it take seconds for so much, those of loops none.
+LARGEST_DRAWN, LARGEST_LOOPED = 3 * 1024 * 1024, 64 * 1024 * 1024
 NORMAL, NOTHING, WRONG_CODEC, BUSY = range(4)
 MP4_KINDS, WITH_SOUND = ("MP4", "MP4VO"), ("MP4", "N3")
 CLOCK = 90_000
