@@ -27,12 +27,13 @@ from devices.errors import DeviceError
 from devices.models import Camera
 from streaming import connection
 from streaming.choice import BadRequest, Choice, NotOffered, Rendition, Wanted, choose
+from streaming.following import follow
 from streaming.ownership import carrier_of
 from streaming.ring import Fragment
 from streaming.sources import Source, SourceRefused
 from streaming.sources.open import device_source, streams_of
-from streaming.transcode import converted
-from streaming.viewer import Dropped, Ended, Init, Item
+from streaming.transcode import Converted, TooMuch
+from streaming.viewer import Dropped, Ended, Init, Item, State
 from streaming.watching import Watching
 
 log = logging.getLogger(__name__)
@@ -109,6 +110,13 @@ class LiveConsumer(GuardedConsumer):
         except TimeoutError:
             connection.drop(self.base_send)
 
+    async def _say_and_refuse(self, code: int, sentence: str) -> None:
+        """A close frame holds little more than a hundred letters: the whole sentence goes ahead of it."""
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(CLOSING_DEADLINE):
+                await self._tell_text(type="status", state=State.OFFLINE, detail=sentence)
+        await self.refuse(code, sentence)
+
     async def leave(self) -> None:
         await self._stop_forwarding()
 
@@ -127,23 +135,26 @@ class LiveConsumer(GuardedConsumer):
             if choice.rendition is Rendition.ORIGINAL:
                 return original
             watch = partial(relays.watch, camera.pk, choice.stream.id, original, who="converted here")
-            return converted(watch, choice.rendition)
+            return Converted(watch, choice.rendition)
 
         try:
             line = connection.shortcut(send)
             who = self.user.get_username()
             with Watching(relays, camera.pk, self._wanted, choice, source_of, self._drop, line, who) as watching:
                 self._watching = watching
+                follow(relays)
                 while True:
                     item = await watching.next()
                     if type(item) is Fragment:
                         await send({"type": "websocket.send", "bytes": item.data})
                     else:
                         await self._tell(item, watching.choice)
+        except TooMuch as full:
+            await self._say_and_refuse(TRY_AGAIN, str(full))
         except SourceRefused as refusal:
-            await self.refuse(DEVICE_REFUSES if refusal.supported else NOT_SUPPORTED, str(refusal))
+            await self._say_and_refuse(DEVICE_REFUSES if refusal.supported else NOT_SUPPORTED, str(refusal))
         except Ended as ended:
-            await self.refuse(TRY_AGAIN, str(ended))
+            await self._say_and_refuse(TRY_AGAIN, str(ended))
         except OSError:
             pass  # the viewer is gone; its disconnect message says so too
         except Exception:

@@ -9,7 +9,9 @@ picture (and half a second before it); a viewer is a cursor on it, so it costs n
                            pictures it missed. So it lags at most a GOP and half a second, whatever its line does
     viewer takes nothing   for 10 s while there is something: it is dropped
     upstream silent        3 s without a picture: "stalled", opened anew
-    upstream fails         "offline", tried again with growing, jittered pauses; also when it never opened
+    upstream fails         "offline", tried again with growing, jittered pauses; also when it never opened. One that
+                           could not be reached and can be again is asked at once
+    device changed         disabled, moved to another address: opened anew (see `following`)
     upstream refuses       the device said no and will again: its viewers are sent away with the device's sentence
 
 Everything runs on one event loop. Per picture and viewer there is one write to its line, or one wake-up where that must
@@ -62,6 +64,7 @@ class Timing:
     longest_retry: float = 10.0
     abandon: float = 10.0
     tick: float = 0.5
+    knock: float = 0.5  # how often a device that is away is looked for
     mute: float = 1.0  # a sound track that is announced and silent stops a browser's pictures
     keep_first: float = 5.0  # how long it is live before its picture is kept for the first time, and then how often
     keep_again: float = 300.0  # it costs 20 ms; and another is kept when it ends
@@ -115,6 +118,7 @@ class Relay:
         self._upstream: Upstream | None = None
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
+        self._again = ""  # why it is to be opened anew
         self._leaving: asyncio.TimerHandle | None = None
         self._counted_at = 0.0
         self._counted = (0, 0)
@@ -222,6 +226,7 @@ class Relay:
             frames_before = self.frames
             try:
                 self.openings += 1
+                self._again = ""
                 self._asked_at, self._live, self._keep_at = asyncio.get_running_loop().time(), None, 0.0
                 async with self._source(self._take) as upstream:
                     self._upstream = upstream
@@ -239,11 +244,32 @@ class Relay:
             finally:
                 self._upstream = None
                 self.sound_problem, self._no_sound = "", None
+            if self._stopping:
+                return  # a source that fails while it is being closed tells that instead
             if self.frames != frames_before:
                 pause = timing.first_retry
             # Many cameras behind one switch come back together; they should not be asked all at once.
-            await asyncio.sleep(pause * random.uniform(0.7, 1.3))  # noqa: S311
-            pause = min(2 * pause, timing.longest_retry)
+            await self._rest(pause * random.uniform(0.7, 1.3))  # noqa: S311
+            if not getattr(self._source, "own_pace", False):
+                pause = min(2 * pause, timing.longest_retry)
+
+    async def _rest(self, seconds: float) -> None:
+        """Wait before the device is asked again: until then, or until it can be reached again."""
+        knock = getattr(self._source, "knock", None)
+        deadline = asyncio.get_running_loop().time() + seconds
+        away = False
+        while not self._again and (left := deadline - asyncio.get_running_loop().time()) > 0:
+            await asyncio.sleep(min(left, self._timing.knock * random.uniform(0.7, 1.0)))  # noqa: S311
+            if knock is not None and left > self._timing.knock:
+                reached = await knock()
+                if reached and away:
+                    break
+                away = not reached
+        self._again = ""
+
+    def open_anew(self, detail: str) -> None:
+        """Its device is to be asked again, for a reason that viewers are told."""
+        self._again = detail
 
     async def _until_lost(self, upstream: Upstream) -> str:
         """Watches over an open upstream; returns, with a sentence, when it should be opened anew."""
@@ -258,6 +284,8 @@ class Relay:
                 return upstream.lost_reason or "The camera's stream ended; asking for it again."
             except TimeoutError:
                 now = loop.time()
+            if self._again:
+                return self._again
             if self.frames != seen:
                 seen, quiet_since, patience = self.frames, now, self._timing.silence
             elif now - quiet_since >= patience:
@@ -333,7 +361,7 @@ class Relay:
             ring.clear()
         data = fmp4.fragment(ring.following + 1, decode_time, duration, key, received, content, offset)
         shown = start + offset / CLOCK_RATE if offset else start
-        picture = Fragment(data, key, start, shown, received, len(data) - len(content))
+        picture = Fragment(data, key, start, shown, received, time, len(data) - len(content))
         if self.in_step:
             self._hand_on(data)
         ring.append(picture)
@@ -387,7 +415,7 @@ class Relay:
         ring = self.sound
         data = fmp4.audio_fragment(ring.following + 1, decode_time, duration, unit.received, unit.data)
         start = decode_time / track.rate
-        ring.append(Fragment(data, True, start, start, unit.received, len(data) - len(unit.data)))
+        ring.append(Fragment(data, True, start, start, unit.received, unit.time, len(data) - len(unit.data)))
         self._trim_sound()
         if self.init_with_sound is None and self.init is not None:
             self.init_with_sound = _init(self.init.track, track)

@@ -19,6 +19,7 @@ class Fragment(NamedTuple):
     start: float  # seconds on the timeline of this process
     shown: float  # the same, or later for a picture that others are decoded before
     received: float  # Unix time
+    time: int  # by the sender's clock, in ticks of its track
     content_at: int  # where in data the boxes end and the coded picture or sound begins
 
     @property

@@ -28,13 +28,14 @@ from av.video.frame import PictureType
 from streaming.choice import LOW_WIDTH, Rendition
 from streaming.media import CLOCK_RATE, AccessUnit, Unit, VideoTrack
 from streaming.ring import Fragment
-from streaming.sources import Source, SourceFailed, SourceRefused
+from streaming.sources import SourceFailed, SourceRefused
 from streaming.viewer import Ended, Init, State, Status, Viewer
 from streaming.wire import h264
 
 CORES = os.cpu_count() or 1
 MOST = 4 * CORES
 BUSY = 0.75
+MOST_IN_DECODER = 64  # pictures
 KEY_SECONDS = 1.0  # who joins finds a key picture at most this old
 TICK = Fraction(1, CLOCK_RATE)
 _DECODERS = {"h264": "h264", "h265": "hevc", "jpeg": "mjpeg"}
@@ -57,6 +58,10 @@ FORMS = {
 }
 
 
+class TooMuch(SourceRefused):
+    """This system converts all it can; it has nothing to do with the device."""
+
+
 class Load:
     """What converting costs this process now."""
 
@@ -76,7 +81,7 @@ class Load:
     @contextmanager
     def counted(self, who: object) -> Iterator[None]:
         if len(self) >= MOST or self.cores > BUSY * CORES:
-            raise SourceRefused(
+            raise TooMuch(
                 f"This picture would have to be converted for your browser, and this system converts {len(self)} "
                 "already, which is all it can. Close another converted picture, or watch with a browser that plays it."
             )
@@ -109,12 +114,16 @@ class Converter:
         self._size = (0, 0)
         self._key_at = float("-inf")
         self._taken_at = float("-inf")
+        self._times: dict[int, int] = {}  # of the sender, by those of showing
 
-    def convert(self, moment: float, received: float, data: bytes) -> list[AccessUnit]:
-        """`moment` is when it is shown, in seconds."""
+    def convert(self, moment: float, time: int, received: float, data: bytes) -> list[AccessUnit]:
+        """`moment` is when it is shown, in seconds; `time` the sender's, which stays the picture's."""
         packet = av.Packet(data)
         packet.pts = packet.dts = round(moment * CLOCK_RATE)
         packet.time_base = TICK
+        self._times[packet.pts] = time
+        if len(self._times) > MOST_IN_DECODER:
+            del self._times[next(iter(self._times))]
         units: list[AccessUnit] = []
         for frame in self._decoder.decode(packet):
             shown = float((frame.pts or 0) * TICK)
@@ -122,10 +131,11 @@ class Converter:
             if shown - self._taken_at < 0.9 * self._form.interval:
                 continue
             self._taken_at = shown
-            units += self._encode(frame, shown, received)
+            time = self._times.get(frame.pts or 0, round(shown * CLOCK_RATE))
+            units += self._encode(frame, shown, time, received)
         return units
 
-    def _encode(self, frame: av.VideoFrame, shown: float, received: float) -> list[AccessUnit]:
+    def _encode(self, frame: av.VideoFrame, shown: float, time: int, received: float) -> list[AccessUnit]:
         if self._encoder is None or self._size != (frame.width, frame.height):
             self._open_encoder(frame)
         encoder = self._encoder
@@ -137,7 +147,7 @@ class Converter:
         if shown - self._key_at >= KEY_SECONDS:
             self._key_at = shown
             small.pict_type = PictureType.I
-        return [unit for packet in encoder.encode(small) for unit in self._units(bytes(packet), shown, received)]
+        return [unit for packet in encoder.encode(small) for unit in self._units(bytes(packet), time, received)]
 
     def _open_encoder(self, frame: av.VideoFrame) -> None:
         self._size = frame.width, frame.height
@@ -162,7 +172,7 @@ class Converter:
         }
         self._encoder, self._track, self._key_at = encoder, None, float("-inf")
 
-    def _units(self, annex_b: bytes, shown: float, received: float) -> Iterator[AccessUnit]:
+    def _units(self, annex_b: bytes, time: int, received: float) -> Iterator[AccessUnit]:
         pieces: list[bytes] = []
         sets: dict[int, bytes] = {}
         key = False
@@ -178,7 +188,7 @@ class Converter:
             config = h264.configuration(sets[h264.SPS], (sets[h264.PPS],), info)
             self._track = VideoTrack("h264", info.codec, info.width, info.height, config)
         if self._track is not None and pieces:
-            yield AccessUnit(self._track, round(shown * CLOCK_RATE), received, key, b"".join(pieces))
+            yield AccessUnit(self._track, time, received, key, b"".join(pieces))
 
 
 class _Conversion:
@@ -232,7 +242,7 @@ class _Conversion:
 def _timed(converter: Converter, piece: Fragment) -> tuple[list[AccessUnit], float]:
     before = time.thread_time()
     try:
-        units = converter.convert(piece.shown, piece.received, piece.content)
+        units = converter.convert(piece.shown, piece.time, piece.received, piece.content)
     except av.FFmpegError:
         units = []  # no decoder understands this picture; the next ones are tried
     return units, time.thread_time() - before
@@ -241,17 +251,23 @@ def _timed(converter: Converter, piece: Fragment) -> tuple[list[AccessUnit], flo
 Watch = Callable[[Callable[[], None]], AbstractContextManager[Viewer]]
 
 
-def converted(watch: Watch, rendition: Rendition) -> Source:
+class Converted:
     """The source of a rendition. `watch` gives a viewer of the stream it is made from."""
 
+    own_pace = True  # the stream it is made from pauses by itself
+
+    def __init__(self, watch: Watch, rendition: Rendition) -> None:
+        self._watch = watch
+        self._rendition = rendition
+
     @asynccontextmanager
-    async def open_source(on_unit: Callable[[Unit], None]) -> AsyncIterator[_Conversion]:
+    async def __call__(self, on_unit: Callable[[Unit], None]) -> AsyncIterator[_Conversion]:
         # Whoever converts is never stuck for longer than a picture takes.
-        with watch(lambda: None) as viewer:
+        with self._watch(lambda: None) as viewer:
             conversion = _Conversion(viewer, on_unit)
             with load.counted(conversion):
                 track = await _track_of(viewer)
-                running = asyncio.create_task(conversion.run(FORMS[rendition], track), name="transcode")
+                running = asyncio.create_task(conversion.run(FORMS[self._rendition], track), name="transcode")
                 running.add_done_callback(lambda task: conversion.lost.set())
                 try:
                     yield conversion
@@ -259,8 +275,6 @@ def converted(watch: Watch, rendition: Rendition) -> Source:
                     running.cancel()
                     await asyncio.wait([running])
                     _raise_why(running)
-
-    return open_source
 
 
 async def _track_of(viewer: Viewer) -> VideoTrack:

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from streaming.relay import Relay
 
 _numbers = itertools.count(1)
+# By how much a stream may stand behind another of the same camera on the timeline: their pictures come by ways of
+# different length.
+SAME_MOMENT = 0.5
+LONG_GROUP = 2.0  # seconds from key picture to key picture; for longer nobody should wait with a picture that stands
+FRESH = 1.0
 
 
 class State(StrEnum):
@@ -90,7 +95,7 @@ class Viewer:
         self._waiter: asyncio.Future[None] | None = None
         self._in_step_since = -1  # the number of the first picture it got so; -1: it is not in step
         self._frames = 0
-        self._shown = -1.0
+        self._last: Fragment | None = None
         self._interrupted = False
         self._items = 0  # handed out, of any kind
         self._items_seen = 0
@@ -124,10 +129,16 @@ class Viewer:
         return self._frames + (self._relay.pictures.following - since if since >= 0 else 0)
 
     @property
+    def last(self) -> Fragment | None:
+        """The last picture it got."""
+        pieces = self._relay.pictures.pieces
+        return pieces[-1] if self._in_step_since >= 0 and pieces else self._last
+
+    @property
     def shown(self) -> float:
         """Where on the timeline the last picture it got begins; -1: none."""
-        pieces = self._relay.pictures.pieces
-        return pieces[-1].start if self._in_step_since >= 0 and pieces else self._shown
+        last = self.last
+        return -1.0 if last is None else last.start
 
     @property
     def lag(self) -> float:
@@ -204,7 +215,7 @@ class Viewer:
     def fall_out(self) -> None:
         """Go on alone from here."""
         if self._in_step_since >= 0:
-            self._frames, self._shown = self.frames, self.shown
+            self._frames, self._last = self.frames, self.last
             self._cursor = self._relay.pictures.following
             self._in_step_since = -1
             del self._relay.in_step[self]
@@ -235,24 +246,46 @@ class Viewer:
             return None
         pictures = relay.pictures
         init = relay.init_with_sound if self.sound and relay.init_with_sound is not None else relay.init
-        if self._cursor < pictures.first or init is not self._init:
-            return self._begin(init)
         picture = None
-        if self._cursor < pictures.following:
+        if pictures.first <= self._cursor < pictures.following:
             picture = pictures.pieces[self._cursor - pictures.first]
-        if init is relay.init_with_sound and (sound := self._next_sound(picture)) is not None:
-            return sound
+        if self._cursor < pictures.first or (init is not self._init and self._may_turn_to(init, picture)):
+            return self._begin(init)
+        if self._init is not None and self._init.sound is not None:
+            sound = self._next_sound(picture)
+            if sound is not None:
+                return sound
         if picture is not None:
             self._cursor += 1
             self._frames += 1
-            self._shown = picture.start
+            self._last = picture
         return picture
+
+    def _may_turn_to(self, init: Init | None, picture: Fragment | None) -> bool:
+        """Whether to go over to other tracks now. Sound that comes or goes waits for the next key picture, so that
+        nothing is shown twice; only where that would take long, and a browser stands still for want of sound, one goes
+        back to the last."""
+        known = self._init
+        if known is None or init is None or known.track != init.track or (picture is not None and picture.key):
+            return True
+        relay = self._relay
+        fell_silent = known.sound is not None and relay.init_with_sound is None
+        pieces = relay.pictures.pieces
+        return (
+            fell_silent
+            and relay.gop_seconds > LONG_GROUP
+            and bool(pieces)
+            and time.time() - pieces[-1].received < FRESH
+        )
 
     def _begin(self, init: Init | None) -> Item | None:
         """It has just come, or the ring has moved on past it, or the tracks are others now: on from a key picture."""
         pictures = self._relay.pictures
         newest = pictures.newest_key
-        if newest < 0 or (self._init is None and pictures.pieces[newest - pictures.first].start <= self.after):
+        if newest < 0:
+            return None
+        start = pictures.pieces[newest - pictures.first].start
+        if self._init is None and self.after >= 0 and start <= self.after - SAME_MOMENT:
             return None
         missed = newest - self._cursor if self._cursor >= 0 else 0
         self._cursor = newest

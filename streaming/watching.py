@@ -1,8 +1,9 @@
 """What one socket watches: a camera, in whatever stream and form suits it now.
 
 A change of stream goes on on the same socket and without a gap: the old stream is shown until the new one has a key
-picture later than what was shown last. The timelines of a process are one clock, so the new pictures stand right after
-the old ones. When the new stream cannot be had, the old one stays, and that is said.
+picture of about now. The timelines of a process are one clock, but ways differ by some milliseconds: new pictures that
+would stand before the end of the old ones are put behind it, one after the other, until they stand where they belong.
+When the new stream cannot be had, the old one stays, and that is said.
 
 Which codec a stream has is known for sure only when it is there: what this browser cannot play then is converted.
 """
@@ -12,14 +13,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from streaming import connection
 from streaming.choice import Choice, Rendition, Wanted
+from streaming.media import CLOCK_RATE
 from streaming.relay import Relays
 from streaming.ring import Fragment
 from streaming.sources import Source
 from streaming.viewer import Init, Item, State, Status, Viewer
+from streaming.wire import fmp4
 
 
 @dataclass
@@ -53,6 +56,8 @@ class Watching:
         self._on_stuck = on_stuck
         self._direct = line
         self._shown_before = -1.0  # where the last picture of the streams before this one begins, on the timeline
+        self._end: int | None = None  # where they end, in ticks, while pictures of this one may stand before it
+        self._paused = False
         self._coming: _Line | None = None
         self._now = self._line(choice)
         self._now.viewer.use(line)
@@ -76,8 +81,8 @@ class Watching:
         return self._now.viewer.dropped
 
     def show(self, choice: Choice, wanted: Wanted) -> None:
-        """Go over to something else as soon as it has a key picture."""
-        self._wanted = wanted
+        """Go over to something else as soon as it has a key picture. What is heard stays as it is."""
+        self._wanted = replace(wanted, sound=self._wanted.sound)
         if self._coming is not None:
             self._coming.open.close()
             self._coming = None
@@ -85,16 +90,21 @@ class Watching:
             self._now.viewer.use(None)  # while there are two, everything goes through `next`
             self._coming = self._line(choice, after=self._shown_until)
             self._now.viewer.interrupt()
+        elif self._end is None:
+            self._now.viewer.use(self._direct)
 
     def pause(self) -> None:
+        self._paused = True
         for line in self._lines():
             line.viewer.pause()
 
     def resume(self) -> None:
+        self._paused = False
         for line in self._lines():
             line.viewer.resume()
 
     def hear(self, on: bool) -> None:
+        self._wanted = replace(self._wanted, sound=on)
         for line in self._lines():
             line.viewer.hear(on)
 
@@ -108,6 +118,8 @@ class Watching:
             if item is None:
                 continue
             if isinstance(item, Fragment):
+                if self._end is not None and fmp4.is_picture(item.data):
+                    item = self._behind_the_old(item, self._end)
                 if self._coming is not None:
                     self._coming.viewer.after = self._shown_until
             elif isinstance(item, Init) and not self._wanted.plays(item.track.kind):
@@ -126,7 +138,20 @@ class Watching:
         old, self._now, self._coming = self._now, line, None
         if old is not line:
             old.open.close()
-        line.viewer.use(self._direct)
+            if self._end is None and (last := old.viewer.last) is not None:
+                self._end = sum(fmp4.place_of(last.data))
+        line.viewer.use(self._direct if self._end is None else None)
+
+    def _behind_the_old(self, picture: Fragment, end: int) -> Fragment:
+        start, duration = fmp4.place_of(picture.data)
+        if start >= end:
+            self._end = None
+            if self._coming is None:
+                self._now.viewer.use(self._direct)
+            return picture
+        lasting = max(1, start + duration - end)
+        self._end = end + lasting
+        return picture._replace(data=fmp4.placed(picture.data, end, lasting), start=end / CLOCK_RATE)
 
     def _lines(self) -> list[_Line]:
         return [self._now] if self._coming is None else [self._now, self._coming]
@@ -147,6 +172,8 @@ class Watching:
             who=self._who,
         )
         line = _Line(choice, stack.enter_context(watch), stack)
+        if self._paused:
+            line.viewer.pause()
         return line
 
     def _convert(self) -> None:
@@ -166,7 +193,7 @@ class Watching:
             first.cancel()
             await asyncio.wait((present, first))
         refusal = None
-        if not first.cancelled():
+        if not first.cancelled() and self._coming is coming:
             item = first.exception() or first.result()
             if isinstance(item, Init):
                 self._use(coming)

@@ -111,5 +111,6 @@ class Remarked:
 
 # Opens a stream of a camera in the way its description says, and hands every unit to the given function.
 Opener = Callable[[Camera, Stream, Callable[[Unit], None]], AbstractAsyncContextManager[Upstream]]
-# Opens a stream and hands every unit to the given function, on the event loop, until the context is left.
+# Opens a stream and hands every unit to the given function, on the event loop, until the context is left. It may have
+# `knock`, which tells whether its device can be reached, and `own_pace`, when it may be opened again and again.
 Source = Callable[[Callable[[Unit], None]], AbstractAsyncContextManager[Upstream]]

@@ -43,6 +43,7 @@ FIRST_PICTURE_SECONDS = 8.0  # a recorder may have to wait for its camera's next
 # Within this something comes at all. A recorder that is told to start and stop one camera more than eight times in 10 s
 # takes it amiss; four candidates in turn stay below that.
 FIRST_PACKET_SECONDS = 2.5
+KNOCK_SECONDS = 1.0
 LESSER_SECONDS = 600.0  # how long the lesser way is gone at once, until the better ones are tried again
 
 # By the way in which a stream arrives.
@@ -73,16 +74,20 @@ def streams_of(camera: Camera) -> list[Stream]:
 
 
 # --- Opening ----------------------------------------------------------------------------------------------------------
-def device_source(camera_id: int, stream_id: str) -> Source:
+class DeviceSource:
     """The source of a camera's stream. Each opening reads the device's row anew: it may have been corrected."""
 
+    def __init__(self, camera_id: int, stream_id: str) -> None:
+        self._camera_id = camera_id
+        self._stream_id = stream_id
+
     @asynccontextmanager
-    async def open_source(on_unit: Callable[[Unit], None]) -> AsyncIterator[Upstream]:
-        camera = await _camera(camera_id)
+    async def __call__(self, on_unit: Callable[[Unit], None]) -> AsyncIterator[Upstream]:
+        camera = await _camera(self._camera_id)
         try:
-            stream = next((each for each in streams_of(camera) if each.id == stream_id), None)
+            stream = next((each for each in streams_of(camera) if each.id == self._stream_id), None)
             if stream is None:
-                raise NotSupported(f"{camera.device} offers no stream {stream_id} now.")
+                raise NotSupported(f"{camera.device} offers no stream {self._stream_id} now.")
             async with _first_that_works(camera, stream, InAac(on_unit).take) as upstream:
                 yield upstream
         except SessionGone as error:
@@ -94,7 +99,22 @@ def device_source(camera_id: int, stream_id: str) -> Source:
         except DeviceError as error:
             raise SourceFailed(str(error)) from error
 
-    return open_source
+    async def knock(self) -> bool:
+        """Whether the device can be reached: a connection and nothing more."""
+        camera = await Camera.objects.select_related("device").filter(pk=self._camera_id).afirst()
+        if camera is None:
+            return True  # so that opening says what is the matter
+        try:
+            async with asyncio.timeout(KNOCK_SECONDS):
+                _, writer = await asyncio.open_connection(camera.device.host, camera.device.port)
+        except (OSError, TimeoutError):
+            return False
+        writer.transport.abort()
+        return True
+
+
+def device_source(camera_id: int, stream_id: str) -> Source:
+    return DeviceSource(camera_id, stream_id)
 
 
 async def _camera(camera_id: int) -> Camera:

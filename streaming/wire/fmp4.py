@@ -70,6 +70,30 @@ def fragment(
     return _NUMBERED.pack(prft, ntp, decode_time, moof, sequence, traf, decode_time, *sample) + data
 
 
+# Where the numbers of a picture's fragment stand, with or without a distance to its showing.
+_PRFT_TRACK, _PRFT_TIME, _TFDT_TIME, _DURATION = 12, 24, 92, 120
+
+
+def is_picture(piece: bytes) -> bool:
+    return int.from_bytes(piece[_PRFT_TRACK : _PRFT_TRACK + 4], "big") == VIDEO_TRACK
+
+
+def place_of(picture: bytes) -> tuple[int, int]:
+    """Its decode time and its duration."""
+    decode_time = int.from_bytes(picture[_TFDT_TIME : _TFDT_TIME + 8], "big")
+    return decode_time, int.from_bytes(picture[_DURATION : _DURATION + 4], "big")
+
+
+def placed(picture: bytes, decode_time: int, duration: int) -> bytes:
+    """The same picture elsewhere on the timeline."""
+    moved = bytearray(picture)
+    shown = int.from_bytes(picture[_PRFT_TIME : _PRFT_TIME + 8], "big") + decode_time - place_of(picture)[0]
+    struct.pack_into(">Q", moved, _PRFT_TIME, shown)
+    struct.pack_into(">Q", moved, _TFDT_TIME, decode_time)
+    struct.pack_into(">I", moved, _DURATION, duration)
+    return bytes(moved)
+
+
 def audio_fragment(sequence: int, decode_time: int, duration: int, received: float, data: bytes) -> bytes:
     """One piece of sound; times are in samples."""
     size = len(data)

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 FIRST = 1 / 30  # seconds that the very first picture is said to last, before there is any interval
 LONGEST = 2.0  # seconds; a longer interval is none between two pictures
+SHORT = 1.5  # times what the first picture was said to last
 HOLE = 3.0  # times the present pace
 PERSISTENT = 3  # holes in a row make a new pace
 SMOOTHED = 8  # intervals
@@ -51,8 +52,6 @@ class Timeline:
         hole = False
         if last is None:
             self._position = max(0.0, arrival)
-            if lasting:
-                self._pace = float(lasting)
         elif (
             self._settled
             and not lasting
@@ -76,8 +75,10 @@ class Timeline:
             bend *= pace
             bent = behind * gain
             self._position += pace + (bend if bent > bend else -bend if bent < -bend else bent)
-        start = round(position)
-        return start, round(self._position) - start
+        start, end = round(position), round(self._position)
+        if end <= start:
+            self._position = end = start + 1
+        return start, end - start
 
     def _is_hole(self, interval: int, lasting: int) -> bool:
         """Whether something is missing before this unit; learns the pace on the way."""
@@ -90,7 +91,9 @@ class Timeline:
             self._holes += 1
             if self._holes < PERSISTENT:
                 return True
+        # What the first picture was said to last was a guess. Where it was far too short, the second makes it good.
+        short = not self._settled and interval > SHORT * self._pace
         self._holes = 0
         self._pace = float(interval)
         self._settled, self._intervals = True, 1
-        return False
+        return short

@@ -7,6 +7,8 @@ from itertools import pairwise
 
 import av
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from streaming.media import CLOCK_RATE, AudioTrack
 from streaming.wire import fmp4
@@ -128,3 +130,16 @@ def test_an_init_segment_with_sound_has_two_tracks_of_their_own_rates(film: Film
         assert [stream.type for stream in container.streams] == ["video", "audio"]
         assert [stream.time_base for stream in container.streams] == [Fraction(1, 90_000), Fraction(1, 48_000)]
         assert container.streams.audio[0].codec_context.extradata == sound.config
+
+
+@given(
+    st.integers(0, 2**40), st.integers(1, 90_000), st.integers(0, 9000), st.integers(0, 2**40), st.integers(1, 90_000)
+)
+def test_a_picture_that_is_put_elsewhere_is_the_picture_that_would_have_been_made_there(
+    time: int, duration: int, offset: int, place: int, lasting: int
+):
+    made = fmp4.fragment(7, time, duration, True, 1.7e9, b"picture", offset)
+    assert fmp4.place_of(made) == (time, duration)
+    assert fmp4.placed(made, place, lasting) == fmp4.fragment(7, place, lasting, True, 1.7e9, b"picture", offset)
+    assert fmp4.is_picture(made)
+    assert not fmp4.is_picture(fmp4.audio_fragment(7, time, duration, 1.7e9, b"sound"))

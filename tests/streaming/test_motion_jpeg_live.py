@@ -18,7 +18,7 @@ from simulators.picture import read_strip
 from streaming.choice import Rendition, Wanted, choose
 from streaming.relay import Relays, Timing
 from streaming.sources.open import device_source, streams_of
-from streaming.transcode import converted
+from streaming.transcode import Converted
 from tests.streaming.seeing import pieces, stuck, until, watch
 
 pytestmark = [
@@ -85,7 +85,7 @@ async def test_a_browser_gets_them_converted(relays: Relays, camera: Camera):
     choice = choose(streams_of(camera), Wanted())
     assert (choice.stream.id, choice.rendition) == ("mjpeg", Rendition.H264)
     original = partial(relays.watch, camera.pk, "mjpeg", device_source(camera.pk, "mjpeg"))
-    with relays.watch(camera.pk, choice.name, converted(original, choice.rendition), stuck) as viewer:
+    with relays.watch(camera.pk, choice.name, Converted(original, choice.rendition), stuck) as viewer:
         init, parts = await pieces(viewer, 20)
     with av.open(io.BytesIO(init.segment + b"".join(part.data for part in parts))) as film:
         strips = [read_strip(frame.to_image()) for frame in film.decode(video=0)]

@@ -2,18 +2,21 @@
 
 import asyncio
 import io
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import av
 import pytest
 
 from streaming.connection import Line
-from streaming.media import Unit
+from streaming.media import AudioTrack, AudioUnit, Unit
 from streaming.relay import Relays, Timing
 from streaming.ring import Fragment
 from streaming.sources import SourceFailed, SourceRefused, Upstream
 from streaming.viewer import Dropped, Ended, Init, Item, State, Status, Viewer
+from streaming.wire import fmp4
 from tests.streaming.film import RATE, Film, make_film, numbers_seen, units_of
 from tests.streaming.memory import MemoryCamera
 
@@ -491,3 +494,106 @@ async def test_whatever_else_is_to_happen_to_a_viewer_happens_before_the_next_pi
 
 def pictures_of(relays: Relays) -> list[Fragment]:
     return relays.all()[1, "h264"].pictures.pieces
+
+
+# --- Asking again -----------------------------------------------------------------------------------------------------
+class Away:
+    """A source whose device is away for some knocks, then there again."""
+
+    def __init__(self, camera: MemoryCamera) -> None:
+        self.camera = camera
+        self.there = False
+        self.knocks = 0
+
+    @asynccontextmanager
+    async def __call__(self, on_unit: Callable[[Unit], None]) -> AsyncIterator[Upstream]:
+        if not self.there:
+            self.camera.openings += 1
+            raise SourceFailed("It does not answer.")
+        async with self.camera.source(on_unit) as upstream:
+            yield upstream
+
+    async def knock(self) -> bool:
+        self.knocks += 1
+        return self.there
+
+
+async def test_a_device_that_can_be_reached_again_is_asked_at_once(camera: MemoryCamera):
+    patient = Relays(replace(FOREVER, first_retry=60.0, longest_retry=60.0, knock=0.005))
+    source = Away(camera)
+    with patient.watch(1, "h264", source, stuck) as viewer:
+        await states(viewer, State.OFFLINE)
+        await until(lambda: source.knocks > 2)
+        assert camera.openings == 1
+        source.there = True
+        async with asyncio.timeout(10):
+            await camera.opened.wait()
+    await patient.close_all()
+
+
+async def test_a_device_that_was_there_all_along_is_not_asked_sooner(camera: MemoryCamera):
+    patient = Relays(replace(FOREVER, first_retry=60.0, longest_retry=60.0, knock=0.005))
+    source = Away(camera)
+    source.there = True
+    camera.problem = SourceFailed("It is busy.")
+    with patient.watch(1, "h264", source, stuck) as viewer:
+        await states(viewer, State.OFFLINE)
+        await until(lambda: source.knocks > 5)
+        assert camera.openings == 1
+    await patient.close_all()
+
+
+async def test_it_is_opened_anew_when_its_device_was_changed(relays: Relays, camera: MemoryCamera):
+    with relays.watch(1, "h264", camera.source, stuck) as viewer:
+        await camera.opened.wait()
+        camera.send()
+        await fragments(viewer, 1)
+        relays.all()[1, "h264"].open_anew("The settings of its device were changed.")
+        assert (await states(viewer, State.STALLED)).detail == "The settings of its device were changed."
+        await until(lambda: camera.openings == 2)
+
+
+# --- Tracks that come and go ------------------------------------------------------------------------------------------
+async def test_sound_that_begins_waits_for_a_key_picture_so_that_nothing_is_shown_twice(
+    relays: Relays, camera: MemoryCamera
+):
+    with relays.watch(1, "h264", camera.source, stuck, sound=True) as viewer:
+        await camera.opened.wait()
+        camera.send(3)
+        init, *before = [item for item in await items(viewer, 5) if not isinstance(item, Status)]
+        camera.say(sound_unit(0))
+        after: list[Item] = []
+        async with asyncio.timeout(10):
+            while not (after and isinstance(after[-1], Init)):
+                camera.send()
+                after.append(await viewer.next())
+        numbers = shown(init, [*before, *(each for each in after if isinstance(each, Fragment))])
+        assert numbers == list(range(RATE)), "each picture once, up to the next key picture"
+        assert after[-1].sound is not None
+        assert (await fragments(viewer, 1))[0].key
+
+
+async def test_sound_that_ends_with_the_stream_brings_no_old_pictures(hasty: Relays, camera: MemoryCamera):
+    with hasty.watch(1, "h264", camera.source, stuck, sound=True) as viewer:
+        await camera.opened.wait()
+        camera.say(sound_unit(0))
+        camera.send(4)
+        camera.say(sound_unit(1))
+        seen = [each.start for each in await fragments(viewer, 5) if fmp4.is_picture(each.data)]
+        await states(viewer, State.STALLED)
+        following = asyncio.create_task(viewer.next())
+        async with asyncio.timeout(10):
+            while camera.openings < 2 or not following.done():
+                await asyncio.sleep(0.005)
+                if camera.openings == 2 and camera.opened.is_set():
+                    camera.send(RATE - camera.sent % RATE + 1)  # up to a key picture
+                while following.done() and not isinstance(item := following.result(), Fragment):
+                    following = asyncio.create_task(viewer.next())
+                    await asyncio.sleep(0.005)
+        assert isinstance(item, Fragment)
+        assert item.start not in seen
+
+
+def sound_unit(number: int) -> AudioUnit:
+    track = AudioTrack("aac", "mp4a.40.2", 48_000, 1, b"\x11\x88")
+    return AudioUnit(track, 1024 * number, time.time(), 1024, b"sound")

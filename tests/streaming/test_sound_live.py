@@ -31,7 +31,7 @@ from streaming.relay import Relays, Timing
 from streaming.ring import Fragment
 from streaming.sources import sound
 from streaming.sources.open import device_source
-from streaming.transcode import converted
+from streaming.transcode import Converted
 from streaming.viewer import Init, State, Status, Viewer
 from tests.streaming.conftest import TOLD
 from tests.streaming.seeing import pieces, state, stuck, until
@@ -223,7 +223,7 @@ async def test_who_sees_a_converted_picture_is_told_too_why_nothing_is_heard(
 ):
     camera = await camera_of(povcam)
     original = partial(relays.watch, camera.pk, "h264", device_source(camera.pk, "h264"))
-    with relays.watch(camera.pk, "h264~low", converted(original, Rendition.LOW), stuck, sound=True) as viewer:
+    with relays.watch(camera.pk, "h264~low", Converted(original, Rendition.LOW), stuck, sound=True) as viewer:
         while not (status := await state(viewer, State.LIVE)).detail:
             pass
         assert "sends no sound" in status.detail
@@ -247,7 +247,7 @@ async def test_a_recorder_is_heard_in_step_and_its_uid_is_given_back(
 async def test_a_hama_is_heard_in_step_with_its_converted_pictures(relays: Relays, hama: HamaSimulator, camera_of):
     camera = await camera_of(hama, status={})
     original = partial(relays.watch, camera.pk, "mjpeg", device_source(camera.pk, "mjpeg"))
-    with relays.watch(camera.pk, "mjpeg~h264", converted(original, Rendition.H264), stuck, sound=True) as viewer:
+    with relays.watch(camera.pk, "mjpeg~h264", Converted(original, Rendition.H264), stuck, sound=True) as viewer:
         init, parts = await with_sound(viewer)
         assert_in_step(init, parts, rate=30)
     await until(lambda: not relays.figures())
@@ -421,7 +421,7 @@ async def test_a_povcam_is_heard_over_http_beside_motion_jpeg(relays: Relays, po
     await switch_on(povcam)
     camera = await camera_of(povcam, options={"transport": "mjpeg"})
     original = partial(relays.watch, camera.pk, "mjpeg", device_source(camera.pk, "mjpeg"))
-    with relays.watch(camera.pk, "mjpeg~h264", converted(original, Rendition.H264), stuck, sound=True) as viewer:
+    with relays.watch(camera.pk, "mjpeg~h264", Converted(original, Rendition.H264), stuck, sound=True) as viewer:
         init, parts = await with_sound(viewer)
         assert_in_step(init, parts, rate=15)
     await until(lambda: not relays.figures())

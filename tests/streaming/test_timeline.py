@@ -52,6 +52,12 @@ def test_the_first_pictures_are_soon_where_they_arrive():
     assert start / RATE == pytest.approx(placed(film(10, 1))[0][0] / RATE + 19 / 10, abs=0.02)
 
 
+@pytest.mark.parametrize("fps", [1, 2, 5, 10])
+def test_slow_pictures_stand_where_they_arrive_from_the_third_on(fps: float):
+    for (start, _), (_, received) in list(zip(placed(film(fps, 10)), film(fps, 10), strict=True))[3:]:
+        assert start / RATE == pytest.approx(received, abs=0.05)
+
+
 @given(st.integers(0, 2**32), st.floats(5, 60), st.floats(0, 0.1))
 @settings(max_examples=50)
 def test_it_stays_near_the_time_of_arrival_whatever_the_jitter(seed: int, fps: float, jitter: float):

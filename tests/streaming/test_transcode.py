@@ -12,7 +12,7 @@ from streaming.choice import Rendition
 from streaming.relay import Relays, Timing
 from streaming.ring import Fragment
 from streaming.sources import SourceFailed, SourceRefused
-from streaming.transcode import FORMS, Converter, Load, converted
+from streaming.transcode import FORMS, Converted, Converter, Load
 from streaming.viewer import Init, State, Status, Viewer
 from tests.streaming.film import RATE, Film, make_film, mp4_of, numbers_seen, units_of
 from tests.streaming.memory import MemoryCamera
@@ -33,7 +33,7 @@ async def relays() -> AsyncIterator[Relays]:
 
 
 def watch_converted(relays: Relays, camera: MemoryCamera, rendition: Rendition):
-    source = converted(partial(relays.watch, 1, "h264", camera.source), rendition)
+    source = Converted(partial(relays.watch, 1, "h264", camera.source), rendition)
     return relays.watch(1, f"h264~{rendition}", source, lambda: None)
 
 
@@ -78,7 +78,7 @@ def test_pictures_are_as_good_after_a_while_as_in_the_beginning(film: Film, rend
     made = [
         made
         for number in range(20 * RATE)
-        for made in converter.convert(number / RATE, 0.0, units[number % len(units)].data)
+        for made in converter.convert(number / RATE, 3000 * number, 0.0, units[number % len(units)].data)
     ]
     numbers = numbers_seen(mp4_of(made))  # fails when a picture shows none
     assert len(numbers) > 5 * RATE
