@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -156,6 +157,8 @@ def _shorter_rests(shorter_rests: dict[int, int], monkeypatch: pytest.MonkeyPatc
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """On the second database only that runs again whose outcome may depend on it. Without a PostgreSQL it is named and
     skipped."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items[:] = _with_products_spread(items)
     if os.environ.get("VMS_TESTS_DATABASE") != "postgresql":
         return
     again = [item for item in items if _depends_on_the_database(item)]
@@ -175,3 +178,17 @@ def _depends_on_the_database(item: pytest.Item) -> bool:
     if item.get_closest_marker("one_database") or fixtures & {"chromium", "product"}:
         return False
     return bool(item.get_closest_marker("django_db") or fixtures & {"db", "transactional_db", "live_server"})
+
+
+def _with_products_spread(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Files are handed out in this order to the processes that run tests. Those that start whole products load the
+    machine most and take longest: they come one at a time rather than all together, and none comes last."""
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    heavy = [each for each in files.values() if any(item.get_closest_marker("running") for item in each)]
+    light = [each for each in files.values() if each not in heavy]
+    between = len(light) // len(heavy) if heavy else 0
+    for number, each in enumerate(heavy):
+        light.insert(number * (between + 1), each)
+    return [item for each in light for item in each]

@@ -164,7 +164,7 @@ def checks() -> list[str]:
 
 def suite(tally: Tally, arguments: list[str], environment: dict[str, str]) -> bool:
     # Tests wait more than they work.
-    workers = ["-n", str((os.cpu_count() or 1) * 3 // 2 or 1), "--dist", "loadfile"]
+    workers = ["-n", str((os.cpu_count() or 1) * 3 // 2 or 1), "--dist", "loadfile", "--no-loadscope-reorder"]
     status, report = run_pytest([*workers, *arguments], environment)
     if report is None:
         return False

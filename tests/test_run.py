@@ -41,13 +41,12 @@ def test_is_skipped(): pass
 def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(run, "ROOT", tmp_path)
     (tmp_path / "tests").mkdir()
-    # Whatever surrounds this test is not about those.
-    environment = {"PYTEST_ADDOPTS": "-p no:django -p no:cacheprovider", "PYTEST_XDIST_WORKER": ""}
+    environment = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "-p xdist.plugin"}
 
     def of(text: str) -> tuple[bool, run.Tally]:
         (tmp_path / "tests" / "test_it.py").write_text(text)
         tally = run.Tally()
-        return run.suite(tally, [], environment), tally
+        return run.suite(tally, ["-n0"], environment), tally
 
     return of
 
