@@ -231,7 +231,7 @@ class IproSimulator(SimulatedDevice):
             now=self._wall,
         )
         self.archive.erase(*self._logs.lost)
-        reel = Reel(seed=self.live.seed, loops=sent.loops, kilobits=sent.kilobits)
+        self._reel = reel = Reel(seed=self.live.seed, loops=sent.loops, kilobits=sent.kilobits)
         odd = chosen(oddities, ODDITIES)
         self._player = Player(self.archive, reel, sound=sent.audio, zone=self._zone, oddities=odd)
         self._downloads = Downloads(
@@ -328,6 +328,7 @@ class IproSimulator(SimulatedDevice):
         }
 
     def forget(self) -> None:
+        self._reel.rest()
         for session in self.uids:
             self.uids.end(session)
         for camera in self.cameras.values():

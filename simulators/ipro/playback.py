@@ -148,6 +148,9 @@ class Player:
             from_camera=camera % 2 == 1,
             oddities=self._oddities,
         )
+        following = None if command in PAUSED else self._next(playback, playback.seen, camera, seconds=False)
+        if following is not None:
+            self._reel.expect(following)
         return _answer(self._spoiled(body))
 
     async def sound(self, playback: Playback, camera: int) -> Response | None:

@@ -1,6 +1,7 @@
 """The pictures and the sound of the archive, made when somebody wants them.
 
-A GOP is drawn and encoded by itself, so it is the same whoever asks for it and whenever; those asked for last are kept.
+A GOP is drawn and encoded by itself, so it is the same whoever asks for it and whenever. That takes some ten
+milliseconds, so those asked for last are kept, and the one that will probably be asked for next is made in advance.
 Its pictures show their number, mod 65536, in their strip, and their time in UTC on their clock. Where live pictures
 come from a loop, recorded ones do, too: then they cost nothing, and show their number as counted from unit 0 of the
 archive, mod the length of the loop.
@@ -60,21 +61,46 @@ class Reel:
         self._easels: dict[tuple[int, Coding], _Easel] = {}
         self._kept: OrderedDict[tuple[Unit, int], Pictures] = OrderedDict()
         self._size = 0
+        self._making: dict[tuple[Unit, int], asyncio.Task[Pictures]] = {}
 
     async def pictures(self, unit: Unit, since: int = 0) -> Pictures:
         """The unit's pictures; those between the first and number `since` are left out, and not referred to."""
-        if self._loops and unit.coding.codec != JPEG:
-            unit = replace(unit, index=unit.index % SECONDS)
-        key = unit, since
+        key = self._key(unit, since)
         if key in self._kept:
             self._kept.move_to_end(key)
             return self._kept[key]
-        made = await asyncio.to_thread(self._make, unit, since)
+        return await asyncio.shield(self._made(key))
+
+    def expect(self, unit: Unit) -> None:
+        """Somebody will probably ask for this unit."""
+        key = self._key(unit, 0)
         if key not in self._kept:
-            self._kept[key] = made
-            self._size += _size(made)
-            while self._size > KEPT_BYTES and len(self._kept) > 1:
-                self._size -= _size(self._kept.popitem(last=False)[1])
+            self._made(key)
+
+    def rest(self) -> None:
+        """Make nothing more for nobody."""
+        for task in self._making.values():
+            task.cancel()
+
+    def _key(self, unit: Unit, since: int) -> tuple[Unit, int]:
+        if self._loops and unit.coding.codec != JPEG:
+            unit = replace(unit, index=unit.index % SECONDS)
+        return unit, since
+
+    def _made(self, key: tuple[Unit, int]) -> asyncio.Task[Pictures]:
+        if key not in self._making:
+            self._making[key] = asyncio.create_task(self._keep(key))
+        return self._making[key]
+
+    async def _keep(self, key: tuple[Unit, int]) -> Pictures:
+        try:
+            made = await asyncio.to_thread(self._make, *key)
+        finally:
+            del self._making[key]
+        self._kept[key] = made
+        self._size += _size(made)
+        while self._size > KEPT_BYTES and len(self._kept) > 1:
+            self._size -= _size(self._kept.popitem(last=False)[1])
         return made
 
     async def sound(self, codec: str, unit: Unit) -> Sound:
