@@ -153,7 +153,7 @@ async def test_a_camera_that_has_not_told_its_streams(watch: Watch, new_camera, 
 async def test_a_browser_that_cannot_play_it(watch: Watch, new_camera, new_person):
     code, reason = await refused(watch(new_person(), f"/ws/live/{new_camera().pk}/?codecs=hvc1"))
     assert code == 4422
-    assert "h264" in reason
+    assert "H.264" in reason
 
 
 @pytest.mark.parametrize(

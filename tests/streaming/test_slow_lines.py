@@ -35,7 +35,7 @@ async def heavy(film: Film, monkeypatch: pytest.MonkeyPatch) -> MemoryCamera:
 @pytest.fixture
 async def relays(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Relays]:
     relays = Relays(Timing(first_picture=60, silence=60, linger=0.01, abandon=1.0, tick=0.05))
-    monkeypatch.setattr("streaming.consumers.relays", relays)
+    monkeypatch.setattr("streaming.ownership.relays", relays)
     yield relays
     await relays.close_all()
 
