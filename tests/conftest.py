@@ -154,6 +154,13 @@ def _shorter_rests(shorter_rests: dict[int, int], monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(Gateway, "_turn", turn)
 
 
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    """Names of tests go from process to process, into reports, and to the command line of a second try."""
+    if isinstance(val, str | bytes) and len(val) > 60:
+        return f"{argname} of {len(val)}"
+    return None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """On the second database only that runs again whose outcome may depend on it. Without a PostgreSQL it is named and
     skipped."""
