@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _numbers = itertools.count(1)
 # By how much a stream may stand behind another of the same camera on the timeline: their pictures come by ways of
 # different length.
-SAME_MOMENT = 0.5
+SAME_MOMENT = 0.12
 LONG_GROUP = 2.0  # seconds from key picture to key picture; for longer nobody should wait with a picture that stands
 FRESH = 1.0
 
