@@ -45,6 +45,14 @@ class Replaced(Refused):
     """Another device answers at the address; nothing is written to it until an administrator accepts it."""
 
 
+class ClipGone(Refused):
+    """The clip that was listed is not on the card any more, or another one has its name."""
+
+
+class CardGone(Refused):
+    """There is no card in the slot, or none that works."""
+
+
 class CertificateChanged(DeviceError):
     """The device shows another TLS certificate than the one we trust; it was sent nothing."""
 

@@ -91,12 +91,14 @@ class Reply:
 
 @dataclass(frozen=True)
 class Streamed:
-    """A successful answer that may last: `pieces` is its body as it comes."""
+    """A successful answer that may last: `pieces` is its body as it comes, and `whole` tells at its end whether all of
+    it came, as far as the device said how long it is."""
 
     command: Command
     status: int
     headers: httpx.Headers
     pieces: AsyncIterator[bytes]
+    whole: Callable[[], bool]
 
 
 class Gateway:
@@ -195,7 +197,7 @@ class Gateway:
             async with self._confirmed_turn(command, patience) as login:
                 answer = await self._talk(command, request, send, login)
             self._check(command, answer.status)
-            yield Streamed(command, answer.status, answer.headers, answer.pieces())
+            yield Streamed(command, answer.status, answer.headers, answer.pieces(), lambda: answer.whole)
 
     async def last_word(self, command: Command) -> None:
         """Comes in the turn, right before the command goes out. Who may change their mind meanwhile raises here."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -46,6 +46,7 @@ class Capability(StrEnum):
     NTP = "ntp"
     LOG = "log"  # keeps a log of its own that can be read
     STORAGE = "storage"  # tells of its cards or disks
+    CLIPS = "clips"  # lists what is on its cards, sends it, deletes it, and formats a card
     RESTART = "restart"
     FACTORY_RESET = "factory_reset"
     SNAPSHOT = "snapshot"  # gives single pictures
@@ -197,6 +198,33 @@ class Store:
     state: str = "ok"  # ok, error, repairing, formatting
     oldest: str | None = None  # local time of the oldest and the newest recording
     newest: str | None = None
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A recording on a card, as its device lists it. None or "" is what it does not tell."""
+
+    slot: int
+    format: str  # mp4 or avchd
+    name: str
+    number: int  # where it was in the list
+    recorded: str  # when it began, in the device's local time, ISO
+    begun: datetime | None  # the same in UTC
+    seconds: int | None
+
+
+@dataclass(frozen=True)
+class Listing:
+    clips: tuple[Clip, ...]
+    complete: bool  # False: the device counts more than it lists
+
+
+@dataclass(frozen=True)
+class ClipFile:
+    """A clip on its way to us. `pieces` raises Interrupted where not all of it came, as far as that can be known."""
+
+    size: int | None
+    pieces: AsyncIterator[bytes]
 
 
 @dataclass(frozen=True)
@@ -418,6 +446,32 @@ class Driver(ABC):
 
     async def storage(self, gateway: Gateway) -> list[Store]:
         raise self._lacks("tell of its cards or disks")
+
+    # --- Clips on cards: in slot 1 or 2, each with lists of its own for `clip_formats` --------------------------------
+    clip_formats: ClassVar[tuple[str, ...]] = ()
+
+    async def clips(self, gateway: Gateway, slot: int, form: str) -> Listing:
+        raise self._lacks("tell what is on a card")
+
+    def clip_file(self, gateway: Gateway, clip: Clip) -> AbstractAsyncContextManager[ClipFile]:
+        """Have it send a clip, which is looked for again right before; ClipGone when it is there no longer."""
+        raise self._lacks("send clips")
+
+    async def delete_clips(self, gateway: Gateway, wanted: Sequence[Clip]) -> list[Clip]:
+        """Delete the first of these, and others of them that go with the same command; answers which they were."""
+        raise self._lacks("delete clips")
+
+    async def check_card(self, gateway: Gateway, slot: int) -> None:
+        """Why nothing can be done with a card now: raises CardGone or Busy with a sentence, or nothing."""
+        raise self._lacks("tell of its cards")
+
+    async def format_card(self, gateway: Gateway, slot: int) -> None:
+        """Have it begin to format a card; it is not done before `format_progress` says finish."""
+        raise self._lacks("format a card")
+
+    async def format_progress(self, gateway: Gateway) -> str:
+        """prepare, exec, finish, cancel or error."""
+        raise self._lacks("tell how far formatting is")
 
     async def restart(self, gateway: Gateway) -> None:
         raise self._lacks("be restarted from here")

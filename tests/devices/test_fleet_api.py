@@ -41,6 +41,7 @@ def test_a_device_is_added_with_the_contracts_fields(admin: Api, redis_client: r
         "last_error": "",
         "back_by": None,
         "capabilities": [
+            "clips",
             "clock",
             "live",
             "log",

@@ -15,16 +15,24 @@ _SUMMER = timedelta(hours=1)
 
 def told(values: Mapping[str, Any]) -> datetime | None:
     """The moment the device's clock shows, in UTC; None when it does not tell all of it, or a zone unknown to us."""
-    offset = _offset(values)
     parts = [values.get(f"date_{part}") for part in _PARTS]
-    if offset is None or not all(isinstance(part, int) for part in parts):
+    if not all(isinstance(part, int) for part in parts):
         return None
     try:
         local = datetime(*parts)  # type: ignore[arg-type]
     except ValueError:
         return None
     summer = values.get("is_summer_time")
-    in_summer = str(summer) == "1" if summer is not None else _in_summer(values, local)
+    return in_utc(values, local, in_summer=None if summer is None else str(summer) == "1")
+
+
+def in_utc(values: Mapping[str, Any], local: datetime, *, in_summer: bool | None = None) -> datetime | None:
+    """What a local time of the device is in UTC, by its zone and its rules; None when its zone is unknown to us."""
+    offset = _offset(values)
+    if offset is None:
+        return None
+    if in_summer is None:
+        in_summer = _in_summer(values, local)
     return (local - offset - (_SUMMER if in_summer else timedelta())).replace(tzinfo=UTC)
 
 

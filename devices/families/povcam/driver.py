@@ -8,7 +8,7 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -20,10 +20,13 @@ from devices.coordination import coordinated, key, look_up
 from devices.errors import Busy, DeviceError, NoAnswer, NoCoordination, NotSupported, Refused, WrongAnswer
 from devices.families.base import (
     Capability,
+    Clip,
+    ClipFile,
     Driver,
     Health,
     HttpSession,
     Identity,
+    Listing,
     LogEntry,
     Marks,
     Move,
@@ -36,7 +39,7 @@ from devices.families.base import (
     Written,
 )
 from devices.families.by_hand import ByHand
-from devices.families.povcam import by_hand, clock, groups
+from devices.families.povcam import by_hand, clips, clock, groups
 from devices.families.povcam import commands as cgi
 from devices.gateway import Gateway, Reply
 from devices.models import Camera
@@ -128,6 +131,7 @@ class PovcamDriver(Driver):
             Capability.NTP,
             Capability.LOG,
             Capability.STORAGE,
+            Capability.CLIPS,
             Capability.RESTART,
             Capability.SNAPSHOT,
         }
@@ -692,6 +696,26 @@ class PovcamDriver(Driver):
             )
             for card in cards
         ]
+
+    clip_formats: ClassVar[tuple[str, ...]] = clips.FORMATS
+
+    async def clips(self, gateway: Gateway, slot: int, form: str) -> Listing:
+        return await clips.clips(self, gateway, slot, form)
+
+    def clip_file(self, gateway: Gateway, clip: Clip) -> AbstractAsyncContextManager[ClipFile]:
+        return clips.clip_file(self, gateway, clip)
+
+    async def delete_clips(self, gateway: Gateway, wanted: Sequence[Clip]) -> list[Clip]:
+        return await clips.delete_clips(self, gateway, wanted)
+
+    async def check_card(self, gateway: Gateway, slot: int) -> None:
+        await clips.check_card(self, gateway, slot)
+
+    async def format_card(self, gateway: Gateway, slot: int) -> None:
+        await clips.format_card(self, gateway, slot)
+
+    async def format_progress(self, gateway: Gateway) -> str:
+        return await clips.format_progress(self, gateway)
 
     async def restart(self, gateway: Gateway) -> None:
         await self.ask(gateway, cgi.INITIAL, {"cmd": "reset", "Randomnum": secrets.token_hex(8)})
