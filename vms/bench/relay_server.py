@@ -113,7 +113,7 @@ def relay_app(lines: list[socket.socket], silence: float) -> tuple[Any, Report]:
 
     from devices.families.base import Stream
     from devices.models import Camera, Device
-    from streaming import consumers, relay
+    from streaming import consumers, ownership, relay
     from streaming.media import Unit
     from streaming.sources import lines as framings
     from streaming.sources.lines import RtpLine
@@ -152,9 +152,9 @@ def relay_app(lines: list[socket.socket], silence: float) -> tuple[Any, Report]:
     for name, value in {
         "device_source": source,
         "streams_of": lambda camera: [Stream("h264", "h264", 1920, 1080, 30, "rtp")],
-        "relays": relays,
     }.items():
         setattr(consumers, name, value)
+    ownership.relays = relays  # type: ignore[attr-defined]  # not its export, but what it answers with
     router = URLRouter([path("ws/live/<int:camera>/", Consumer.as_asgi())])
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
