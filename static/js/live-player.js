@@ -22,6 +22,7 @@
  * Kept by the element, for styles and tests
  *   data-state   connecting, live, stalled, offline, hidden, paused, refused, error
  *   data-picture there is one to see; data-stale: it is older than 3 s
+ *   data-withdrawn  who looks may not see this camera now; it is tried again
  * Properties and methods
  *   video        the <video>
  *   latency      ms from the server's receiving a picture to its being shown, lately; null while unknown
@@ -52,11 +53,13 @@ const HIDDEN_MS = 15000; // of a page
 const OFF_SCREEN_MS = 4000; // of a player in a page that is seen
 const STALE_MS = 3000;
 const CAME_LATELY_MS = 500; // pictures come: what stands still does so for another reason
+const FRESH_MS = 500; // after so long all has come that was there before
 const SEEK_MS = 500; // a seek is given so long to show its picture
 const STILL_MS = 200; // a stream that runs already shows a picture sooner than this; then no still is asked for
 const FIRST_RETRY_MS = 300;
 const LONGEST_RETRY_MS = 8000;
 const REFUSED_RETRY_MS = 15000; // a device that said no may be set right by somebody
+const WITHDRAWN_RETRY_MS = 2000; // at first; a right that was taken may be given back
 const KEEP_BEHIND = 8; // seconds of played pictures kept; trimming is not worth doing often
 const PRODUCTIONS = 120; // pictures whose production time is remembered: more than are ever buffered and not shown
 const LATENCIES = 60;
@@ -103,7 +106,8 @@ class LivePlayer extends HTMLElement {
   #productions = []; // {wall, media} of the newest pictures
   #latencies = [];
   #begun = false; // playing, in this Media Source
-  #fresh = true; // it still shows what was there before the present
+  #begunAt = 0;
+  #fresh = true; // what comes may still be what was there before
   #seen = false; // a picture of this Media Source
   #seekAt = 0;
   #stalled = false;
@@ -218,6 +222,9 @@ class LivePlayer extends HTMLElement {
     this.#lookAround(); // the page may have been opened in the background
   }
 
+  /* It is moved within its page, and goes on. */
+  connectedMoveCallback() {}
+
   disconnectedCallback() {
     this.#alive = false;
     document.removeEventListener("visibilitychange", this.#lookAround);
@@ -276,7 +283,7 @@ class LivePlayer extends HTMLElement {
     if (!canPlay) return this.#state("error", "This browser cannot play live pictures; use a newer one.");
     if (this.dataset.state === "hidden" && this.#away) return;
     if (this.hasAttribute("paused")) return this.#state("paused", "");
-    this.#state("connecting", "");
+    if (!this.hasAttribute("data-withdrawn")) this.#state("connecting", "");
     this.#asked = this.#wishes();
     const query = new URLSearchParams({ ...this.#asked, codecs: playableCodecs().join(), audio: this.hasAttribute("sound") ? 1 : 0 });
     const scheme = location.protocol === "https:" ? "wss:" : "ws:";
@@ -304,10 +311,31 @@ class LivePlayer extends HTMLElement {
 
   #closed(event) {
     this.#socket = null;
-    if (this.hasAttribute("paused")) return; // it opens again when it goes on
-    const { sentence, state, final, patient } = closed(event);
+    const { sentence, state, final, patient, withdrawn } = closed(event);
+    this.toggleAttribute("data-withdrawn", withdrawn);
+    if (withdrawn) this.#forget();
+    if (this.hasAttribute("paused")) {
+      if (withdrawn) this.removeAttribute("paused"); // there is nothing to look at; asked again, it is told why
+      return; // it opens again when it goes on
+    }
     this.#state(state, sentence);
-    if (!final) this.#retryLater(patient ? REFUSED_RETRY_MS : this.#retryMs);
+    if (final) return;
+    this.#retryLater(patient ? REFUSED_RETRY_MS : withdrawn ? Math.max(WITHDRAWN_RETRY_MS, this.#retryMs) : this.#retryMs);
+  }
+
+  /* Nothing of what was seen stays. */
+  #forget() {
+    remembered.delete(this.camera);
+    this.#feed?.close();
+    this.#feed = null;
+    this.#video.removeAttribute("src");
+    this.#video.load();
+    this.#still.hidden = true;
+    this.#still.width = this.#still.height = 0;
+    this.#played = false;
+    this.#pictureAt = null;
+    this.#info = {};
+    this.removeAttribute("data-picture");
   }
 
   #retryLater(delay) {
@@ -362,6 +390,7 @@ class LivePlayer extends HTMLElement {
   #receive(data) {
     this.#heardAt = performance.now();
     if (typeof data !== "string") return this.#take(data);
+    this.removeAttribute("data-withdrawn");
     const message = JSON.parse(data);
     if (message.type === "init") this.#begin(message);
     else if (message.type === "status") this.#learn(message);
@@ -451,9 +480,10 @@ class LivePlayer extends HTMLElement {
       video.playbackRate = 1;
       this.#seekAt = now;
     } else {
-      this.#fresh = false;
+      if (this.#begun && now - this.#begunAt > FRESH_MS) this.#fresh = false;
       if (Math.abs(advice.rate - video.playbackRate) > 0.004) video.playbackRate = advice.rate;
     }
+    if (!this.#begun) this.#begunAt = now;
     this.#begun = true;
     if (this.#stalled && end - video.currentTime > 0.05) this.#stalled = false;
     if (video.paused) this.#play();
@@ -507,9 +537,10 @@ class LivePlayer extends HTMLElement {
     if (!this.#still.hidden) this.#still.hidden = true;
     if (!this.hasAttribute("data-picture")) this.setAttribute("data-picture", "");
     this.#seen = true;
-    if (this.#fresh) this.#followEdge();
+    if (this.#fresh) this.#followEdge(); // from the first picture to the present
     if (this.#firstShown) return;
     this.#firstShown = true;
+    this.#showChip();
     this.#figures.startedAfter = Math.round(performance.now() - this.#openedAt);
     this.#dispatch("live-picture", { after: this.#figures.startedAfter });
   }
@@ -564,7 +595,7 @@ class LivePlayer extends HTMLElement {
       const response = await fetch(address, { signal: AbortSignal.timeout(10_000) });
       if (response.status !== 200) return; // there is none
       const picture = await createImageBitmap(await response.blob());
-      if (this.#played || this.camera !== camera) return;
+      if (this.#played || this.camera !== camera || this.hasAttribute("data-withdrawn")) return;
       this.#drawStill(picture, picture.width, picture.height);
       const made = Date.parse(response.headers.get("Last-Modified") ?? "");
       const age = Number.isNaN(made) ? 0 : Math.max(0, serverNow() - made);
@@ -719,16 +750,23 @@ class LivePlayer extends HTMLElement {
 
   #state(state, detail) {
     const text = detail || DEFAULTS[state] || "";
-    const { sentence, message, state: chip } = this.#parts;
+    const { sentence, message } = this.#parts;
     if (this.dataset.state === state && sentence.textContent === text) return;
     this.dataset.state = state;
-    const [word, tone, picture] = STATES[state] ?? STATES.error;
-    chip.className = `chip ${tone}${state === "connecting" ? " busy" : ""}`;
-    chip.replaceChildren(icon(picture), word);
+    this.#showChip();
     sentence.textContent = text;
     message.hidden = state === "paused" || state === "hidden" || (state === "live" && !detail) || !text;
     this.#showRetry();
     this.#dispatch("live-state", { state, detail: text });
+  }
+
+  /* Live is said of pictures of this connection that are seen, not of one that was kept. */
+  #showChip() {
+    const state = this.dataset.state === "live" && !this.#firstShown ? "connecting" : this.dataset.state;
+    const [word, tone, picture] = STATES[state] ?? STATES.error;
+    const { state: chip } = this.#parts;
+    chip.className = `chip ${tone}${state === "connecting" ? " busy" : ""}`;
+    chip.replaceChildren(icon(picture), word);
   }
 
   #showRetry() {

@@ -50,7 +50,7 @@ sheet.replaceSync(`
   .message button { padding: 0.25rem 0.8rem; border: 1px solid rgb(255 255 255 / 55%); border-radius: 4px; background: #14191f; }
   .message button:hover { background: #29323c; }
   :host(:not([data-picture])) .message { inset: 2.4rem 0 0 0; flex-direction: column; justify-content: center; text-align: center;
-    background: none; padding: 0.5rem 1rem; overflow: auto; }
+    background: none; padding: 0.5rem 1rem; overflow: auto; touch-action: inherit; }
   .statistics { position: absolute; inset-block-start: 2.6rem; inset-inline-end: 0.5rem; margin: 0; padding: 0.4rem 0.6rem; border-radius: 4px;
     display: grid; grid-template-columns: auto auto; gap: 0 0.8rem; background: rgb(0 0 0 / 86%); font-size: 0.75rem;
     max-block-size: calc(100% - 3rem); overflow: auto; pointer-events: none; }

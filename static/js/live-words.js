@@ -37,15 +37,20 @@ const CLOSED = {
   4422: "This camera cannot be shown here.",
 };
 // After these, trying again by itself cannot help.
-const FINAL = new Set([4400, 4401, 4403, 4404, 4422]);
+const FINAL = new Set([4400, 4422]);
+const SIGNED_OUT = 4401;
 const DEVICE_REFUSES = 4409;
+// After these nothing of the camera may be seen any more, until the right to see it is given back.
+const WITHDRAWN = new Set([SIGNED_OUT, 4403, 4404]);
 
-/* Why a socket was closed: {sentence, state, final, patient}; patient: not worth trying again soon. */
+/* Why a socket was closed: {sentence, state, final, patient, withdrawn}; patient: not worth trying again soon. */
 export function closed({ code, reason }) {
   const final = FINAL.has(code);
-  const refused = final || code === DEVICE_REFUSES;
+  const withdrawn = WITHDRAWN.has(code);
+  const refused = final || withdrawn || code === DEVICE_REFUSES;
   const sentence = reason || CLOSED[code] || `The server ended the picture (${code}).`;
-  return { sentence, state: refused ? "refused" : "offline", final, patient: code === DEVICE_REFUSES };
+  const patient = code === DEVICE_REFUSES || code === SIGNED_OUT;
+  return { sentence, state: refused ? "refused" : "offline", final, patient, withdrawn };
 }
 
 const CODECS = [

@@ -2,8 +2,12 @@
 //
 // What is on the wall is {layout, cameras: [id or null, tile by tile], view: id or null}. It is kept per user in this
 // browser, and in a saved view on the server (wall-views.js) when somebody wants it there. The tree in the page is the
-// only list of cameras: what is not in it is not shown. A tile is a .spot; the selected one is what keys are about.
-// Players close their socket by themselves while they are not seen, and ask for the stream that suits their size.
+// only list of cameras; a tile whose camera is not in it (any more) is empty, unless the right to see it was taken while
+// it stood there: then it stays, says so, and asks until the right is given back. Each camera stands on the wall once.
+//
+// A tile is a .spot, and the selected one is what keys are about. Where a camera goes its tile goes, with the player that
+// runs in it: players are never taken out of the page to be put in elsewhere, which would end their connection. They
+// close their socket by themselves while they are not seen, and ask for the stream that suits their size.
 import { chooseQuality, quality } from "./live-choices.js";
 import { icon } from "./icon.js";
 import { isTyping, keysAreOn } from "./keys.js";
@@ -28,8 +32,10 @@ let selected = 0;
 let leaves = new Map(); // camera → its leaf in the tree
 let refreshing = 0;
 
-const spots = () => [...wall.children];
+const spots = () => [...wall.children].sort((a, b) => a.dataset.index - b.dataset.index);
 const playerIn = (spot) => spot?.querySelector("live-player");
+const cameraIn = (spot) => (playerIn(spot) ? Number(playerIn(spot).camera) : null);
+const isWithdrawn = (spot) => Boolean(playerIn(spot)?.hasAttribute("data-withdrawn"));
 const say = (sentence) => (said.textContent = sentence);
 
 // --- The tree ---------------------------------------------------------------------------------------------------------
@@ -56,17 +62,17 @@ function closeSide() {
 }
 
 // --- Tiles ------------------------------------------------------------------------------------------------------------
-function makeSpot(index) {
+function makeSpot() {
   const spot = document.createElement("div");
   spot.className = "spot";
-  spot.dataset.index = index;
   spot.setAttribute("role", "group");
   return spot;
 }
 
 function makePlayer(camera, leaf) {
   const player = document.createElement("live-player");
-  const { name, sound, simulated } = leaf.dataset;
+  const { name, sound, simulated, device } = leaf.dataset;
+  player.dataset.of = device;
   const snapshot = `/api/v1/cameras/${camera}/snapshot.jpg?last=1&width=640`; // no content, where there is none
   const attributes = { camera, name, tabindex: -1, label: `Live picture of ${name}`, snapshot };
   for (const [attribute, value] of Object.entries(attributes)) player.setAttribute(attribute, value);
@@ -96,23 +102,44 @@ function vacancy() {
   return vacant;
 }
 
-/* Bring the tiles to what shall be on them; a player that is wanted stays, wherever it goes. */
+/* A tile for each place: that of its camera if there is one, else one that is free, else a new one. */
+function tilesFor(cameras) {
+  const before = spots();
+  const found = new Map(before.map((spot) => [cameraIn(spot), spot]));
+  const own = cameras.map((camera) => (camera === null ? undefined : found.get(camera)));
+  const free = before.filter((spot) => !own.includes(spot));
+  return { tiles: own.map((spot) => spot ?? free.shift() ?? makeSpot()), left: free };
+}
+
+/* Let the tiles stand in this order. A browser that cannot move an element without ending what it does shows them so. */
+function arrange(tiles) {
+  for (const [index, spot] of tiles.entries()) {
+    spot.dataset.index = index;
+    if (!spot.isConnected) wall.append(spot);
+    if (!wall.moveBefore) spot.style.order = index;
+    else if (wall.children[index] !== spot) wall.moveBefore(spot, wall.children[index]);
+  }
+}
+
+/* Bring the tiles to what shall be on them. */
 function render() {
   const count = TILES[now.layout];
-  now.cameras = Array.from({ length: count }, (_, index) => (leaves.has(now.cameras[index]) ? now.cameras[index] : null));
-  const maximised = now.cameras[maximisedIndex()] ?? null;
+  const standing = new Set(spots().map(cameraIn)); // also what is not in the list any more
+  const may = (camera) => camera !== null && (leaves.has(camera) || standing.has(camera));
+  const once = (camera, index, all) => (may(camera) && all.indexOf(camera) === index ? camera : null);
+  now.cameras = Array.from({ length: count }, (_, index) => now.cameras[index] ?? null).map(once);
+  const { tiles, left } = tilesFor(now.cameras);
+  for (const spot of left) spot.remove();
   wall.dataset.layout = now.layout;
-  while (wall.children.length > count) wall.lastElementChild.remove();
-  while (wall.children.length < count) wall.append(makeSpot(wall.children.length));
-  for (const [index, spot] of spots().entries()) {
+  arrange(tiles);
+  for (const [index, spot] of tiles.entries()) {
     const camera = now.cameras[index];
-    const player = playerIn(spot);
-    spot.setAttribute("aria-label", `Tile ${index + 1}: ${camera === null ? "empty" : leaves.get(camera).dataset.name}`);
-    spot.draggable = camera !== null;
-    if (player ? Number(player.camera) === camera : camera === null && spot.firstChild) continue;
-    spot.replaceChildren(camera === null ? vacancy() : makePlayer(camera, leaves.get(camera)));
+    if (!spot.firstChild || cameraIn(spot) !== camera) {
+      spot.replaceChildren(camera === null ? vacancy() : makePlayer(camera, leaves.get(camera)));
+    }
+    spot.setAttribute("aria-label", `Tile ${index + 1}: ${camera === null ? "empty" : playerIn(spot).getAttribute("name")}`);
   }
-  if (maximised === null) maximise(null);
+  maximise(now.cameras[maximisedIndex()] == null ? null : maximisedIndex());
   select(Math.min(selected, count - 1));
   for (const button of document.querySelectorAll("[data-layout][aria-pressed]")) {
     button.setAttribute("aria-pressed", String(button.dataset.layout === now.layout));
@@ -130,7 +157,7 @@ function select(index, { focus = false } = {}) {
     else spot.removeAttribute("aria-current");
     playerIn(spot)?.toggleAttribute("selected", each === index);
   }
-  const spot = wall.children[index];
+  const spot = spots()[index];
   if (focus) {
     spot.focus({ preventScroll: true });
     spot.scrollIntoView({ block: "nearest" });
@@ -149,22 +176,21 @@ function swap(from, to) {
   render();
 }
 
-/* A camera chosen from the list: to its tile if it has one, else into the selected tile; then the next empty one waits. */
+/* A camera chosen from the list: its tile if it has one, else an empty one, the selected one first; on a full wall it
+   takes the place of the selected one. */
 function choose(camera) {
   const { name } = leaves.get(camera).dataset;
-  const there = now.cameras.indexOf(camera);
-  if (there >= 0) {
-    if (maximisedIndex() >= 0) maximise(there);
-    select(there);
-    say(`${name} is in tile ${there + 1}.`);
-  } else {
-    const at = selected;
-    now.cameras[at] = camera;
+  const large = maximisedIndex() >= 0;
+  let at = now.cameras.indexOf(camera);
+  const known = at >= 0;
+  if (!known) {
     const vacant = now.cameras.indexOf(null);
-    render();
-    if (vacant >= 0 && maximisedIndex() < 0) select(vacant);
-    say(`${name} is put into tile ${at + 1}.`);
+    at = vacant < 0 || now.cameras[selected] === null ? selected : vacant;
+    put(at, camera);
   }
+  if (large) maximise(at);
+  select(at);
+  say(known ? `${name} is in tile ${at + 1}.` : `${name} is put into tile ${at + 1}.`);
   if (NARROW.matches) showSide(false);
 }
 
@@ -173,14 +199,19 @@ function maximisedIndex() {
   return spots().findIndex((spot) => spot.classList.contains("maximised"));
 }
 
+/* The one of `index`, or none for null. It cannot be dragged: there is no other tile, and dragging on it may steer. */
 function maximise(index) {
-  for (const [each, spot] of spots().entries()) spot.classList.toggle("maximised", each === index);
+  for (const [each, spot] of spots().entries()) {
+    spot.classList.toggle("maximised", each === index);
+    spot.draggable = now.cameras[each] !== null && each !== index;
+  }
   wall.toggleAttribute("data-maximised", index !== null);
-  if (index !== null) select(index, { focus: true });
 }
 
 function toggleMaximised(index) {
-  maximise(maximisedIndex() === index || now.cameras[index] === null ? null : index);
+  const large = maximisedIndex() !== index && now.cameras[index] !== null;
+  maximise(large ? index : null);
+  if (large) select(index, { focus: true });
 }
 
 // --- Views ------------------------------------------------------------------------------------------------------------
@@ -251,6 +282,10 @@ wall.addEventListener("live-sound", (event) => {
   if (!event.detail.on) return;
   for (const player of wall.querySelectorAll("live-player[sound]")) if (player !== event.target) player.removeAttribute("sound");
 });
+// What is told when a right is taken or given back: the list is another one then.
+wall.addEventListener("live-state", ({ target }) => {
+  if (target.hasAttribute("data-withdrawn") === leaves.has(Number(target.camera))) refreshSoon();
+});
 wall.addEventListener("live-snapshot", (event) => toast(`${event.detail.name} is saved.`, "success"));
 
 // Dragging: a leaf onto a tile, a tile onto another.
@@ -279,12 +314,14 @@ wall.addEventListener("drop", (event) => {
   event.preventDefault();
   dropNothing();
   const to = Number(spot.dataset.index);
-  const from = event.dataTransfer.getData(TILE);
   const camera = Number(event.dataTransfer.getData(CAMERA));
-  if (from !== "") return swap(Number(from), to);
+  const tile = event.dataTransfer.getData(TILE);
+  const from = tile === "" ? now.cameras.indexOf(camera) : Number(tile);
+  if (from >= 0) return swap(from, to);
   if (!leaves.has(camera)) return;
   selected = to;
   put(to, camera);
+  say(`${leaves.get(camera).dataset.name} is put into tile ${to + 1}.`);
 });
 
 for (const button of document.querySelectorAll("[data-layout][aria-pressed]")) {
@@ -340,7 +377,7 @@ function neighbour([dx, dy]) {
     const { left, top, width, height } = spot.getBoundingClientRect();
     return [left + width / 2, top + height / 2];
   };
-  const [x, y] = middle(wall.children[selected]);
+  const [x, y] = middle(spots()[selected]);
   let best = null;
   let least = Infinity;
   for (const [index, spot] of spots().entries()) {
@@ -353,7 +390,7 @@ function neighbour([dx, dy]) {
 }
 
 function press(key) {
-  const player = playerIn(wall.children[selected]);
+  const player = playerIn(spots()[selected]);
   if (key in WAYS) {
     const to = neighbour(WAYS[key]);
     if (to !== null) select(to, { focus: true });
@@ -362,7 +399,7 @@ function press(key) {
   if (key === "Enter") return toggleMaximised(selected), true;
   if (key === "Escape") {
     if (closeSide()) return true;
-    if (closeSteering()) wall.children[selected].focus();
+    if (closeSteering()) spots()[selected].focus();
     else if (maximisedIndex() >= 0) maximise(null);
     else return false;
     return true;
@@ -392,12 +429,21 @@ function refreshSoon() {
   refreshing = setTimeout(() => htmx.trigger("#tree", "refresh"), SETTLE_MS);
 }
 for (const kind of ["device.added", "device.removed", "device.changed"]) subscribe(kind, refreshSoon);
+let synchronised = false; // the page is as new as the first one
+subscribe("resync", () => {
+  if (synchronised) refreshSoon();
+  synchronised = true;
+});
+// What is removed is not withdrawn: its tiles are empty.
+subscribe("device.removed", ({ device }) => {
+  for (const [index, spot] of spots().entries()) if (playerIn(spot)?.dataset.of === String(device)) now.cameras[index] = null;
+});
 document.body.addEventListener("htmx:afterSwap", (event) => {
   if (event.detail.target.id !== "tree") return;
   const field = side.querySelector("[data-filter]");
   if (field.value) field.dispatchEvent(new Event("input", { bubbles: true }));
   readTree();
-  if (!leaves.size) return location.reload();
+  if (!leaves.size && !spots().some(isWithdrawn)) return location.reload();
   render();
 });
 

@@ -43,6 +43,11 @@ class Wall:
     sockets: list[LiveSocket] = field(default_factory=list)
     answer: Callable[[LiveSocket], None] = lambda socket: None
 
+    def of_user(self, user: User) -> Wall:
+        self.visit.page.route_web_socket("**/ws/live/**", self.take)
+        self.visit.sign_in(user)
+        return self
+
     def open(self, path: str = "/") -> None:
         self.visit.go(path)
         expect(self.tiles.first).to_be_visible()
@@ -96,10 +101,7 @@ class Wall:
 
 @pytest.fixture
 def wall(visit: Visit, admin: User, fleet: dict[str, Camera]) -> Wall:
-    wall = Wall(visit)
-    visit.page.route_web_socket("**/ws/live/**", wall.take)
-    visit.sign_in(admin)
-    return wall
+    return Wall(visit).of_user(admin)
 
 
 # --- Looks ------------------------------------------------------------------------------------------------------------
@@ -337,11 +339,11 @@ def test_a_closed_socket_is_told_in_words_and_tried_again(wall: Wall, fleet: dic
 
 
 def test_what_can_never_be_shown_is_not_tried_again(wall: Wall, fleet: dict[str, Camera]) -> None:
-    wall.answer = lambda socket: socket.route.close(code=4404) if socket.camera == fleet["Corridor"].pk else None
+    wall.answer = lambda socket: socket.route.close(code=4422) if socket.camera == fleet["Corridor"].pk else None
     wall.open()
     player = wall.visit.page.locator('live-player[name="Corridor"]')
     expect(player).to_have_attribute("data-state", "refused")
-    expect(player.locator(".message")).to_contain_text("There is no such camera, or you may not see it.")
+    expect(player.locator(".message")).to_contain_text("This camera cannot be shown here.")
     expect(player.locator(".again")).to_be_hidden()
 
 
