@@ -1,15 +1,15 @@
-// Steering a camera by buttons that are held: [data-steer="CAMERA"] is the panel.
+// Steering a camera: [data-steer="CAMERA"] is the panel, with buttons that are held.
 //
-// While a [data-move="pan,tilt,zoom"] button is held, by pointer, by Enter or Space, or by an arrow key, the movement is
-// sent again and again; the server ends it by itself should we fall silent. A stop is sent on release, when the window
-// loses the focus, is hidden or left. It goes out at once, and once more after a command that was still on its way, so
-// that it is always the last word. With [data-aim] on, a click on the picture makes that place its middle.
+// A [data-move="pan,tilt,zoom"] button moves the camera while it is held, by pointer, by Enter or Space, or by an arrow
+// key: until it is let go, or the window loses the focus, is hidden or left (steer-movement.js). Where the camera's
+// picture is on the page, it is steered by hand, too (steer-picture.js), as far as [data-can] says that it can be.
 import { call } from "./api.js";
 import { subscribe } from "./events.js";
 import { isTyping, keysAreOn } from "./keys.js";
+import { Movement } from "./steer-movement.js";
+import { steerOnPicture } from "./steer-picture.js";
 import { toast } from "./toasts.js";
 
-const AGAIN = 700; // ms; the server waits 2 s
 const KEYS = {
   ArrowLeft: "-1,0,0",
   ArrowRight: "1,0,0",
@@ -31,66 +31,36 @@ function placeIn(player, event) {
   return x < 0 || x > 1 || y < 0 || y > 1 ? null : { x, y };
 }
 
-/* Make a panel work; what is answered ends it. With `arrowsWithin`, arrow keys steer only while the focus is in there. */
-export function steer(panel, { arrowsWithin = null } = {}) {
+/* Make a panel work; what is answered ends it. With `arrowsWithin`, arrow keys steer only while the focus is in there.
+   `onPicture` says of a player whether hands on it steer now. */
+export function steer(panel, { arrowsWithin = null, onPicture = () => true } = {}) {
   const ending = new AbortController();
   const { signal } = ending;
   const camera = Number(panel.dataset.steer);
   const speed = panel.querySelector("[data-speed]");
-
-  let held = null; // the button
-  let timer = 0;
-  let underway = null;
-
-  function wanted(button) {
-    const factor = speed ? Number(speed.value) / 100 : 1;
-    const [pan, tilt, zoom] = button.dataset.move.split(",").map((part) => Number(part) * factor);
-    return { pan, tilt, zoom };
-  }
-
-  async function send(speeds, options) {
-    await call("POST", `cameras/${camera}/ptz`, speeds, options);
-  }
-
-  async function move() {
-    clearTimeout(timer);
-    const button = held;
-    if (!button) return;
-    underway = send(wanted(button));
-    try {
-      await underway;
-    } catch (error) {
-      if (held === button) release();
-      toast(error.message, "error");
-      return;
-    } finally {
-      underway = null;
-    }
-    if (held === button) timer = setTimeout(move, AGAIN);
-  }
+  const factor = () => (speed ? Number(speed.value) / 100 : 1);
+  const movement = new Movement(camera);
+  let pressed = null; // the button that is held
 
   function hold(button) {
-    if (held === button) return;
-    if (held) held.classList.remove("held");
-    held = button;
+    if (pressed === button) return;
+    movement.begin({
+      speeds() {
+        const [pan, tilt, zoom] = button.dataset.move.split(",").map((part) => Number(part) * factor());
+        return { pan, tilt, zoom };
+      },
+      ended() {
+        button.classList.remove("held");
+        if (pressed === button) pressed = null;
+      },
+    });
+    pressed = button;
     button.classList.add("held");
-    if (!underway) move();
-    else underway.catch(() => {}).finally(() => held === button && move());
   }
 
-  function stop() {
-    return send({ pan: 0, tilt: 0, zoom: 0 }, { keepalive: true }).catch((error) => toast(error.message, "error"));
-  }
-
-  function release() {
-    if (!held) return;
-    held.classList.remove("held");
-    held = null;
-    clearTimeout(timer);
-    const late = underway;
-    stop();
-    late?.catch(() => {}).finally(() => held || stop());
-  }
+  /* Let go of the button; a hand on the picture lets go by itself. */
+  const release = () => pressed && movement.end();
+  const stop = () => movement.end();
 
   async function once(button) {
     const { ask, method = "POST", body, about } = button.dataset;
@@ -171,7 +141,7 @@ export function steer(panel, { arrowsWithin = null } = {}) {
     button.setPointerCapture(event.pointerId);
     hold(button);
   });
-  for (const over of ["pointerup", "pointercancel", "lostpointercapture"]) panel.addEventListener(over, release);
+  for (const over of ["pointerup", "pointercancel", "lostpointercapture"]) document.addEventListener(over, release, { signal });
   panel.addEventListener("contextmenu", (event) => event.target.closest("[data-move]") && event.preventDefault());
 
   document.addEventListener("keydown", (event) => {
@@ -192,21 +162,22 @@ export function steer(panel, { arrowsWithin = null } = {}) {
   document.addEventListener("keyup", (event) => {
     if (event.key in KEYS || event.key === "Enter" || event.key === " ") release();
   }, { signal });
-  addEventListener("blur", release, { signal });
-  addEventListener("pagehide", release, { signal });
-  document.addEventListener("visibilitychange", () => document.hidden && release(), { signal });
+  addEventListener("blur", stop, { signal });
+  addEventListener("pagehide", stop, { signal });
+  document.addEventListener("visibilitychange", () => document.hidden && stop(), { signal });
 
   const player = document.querySelector(`live-player[camera="${camera}"]`);
-  const aim = panel.querySelector("[data-aim]");
-  if (aim && player) {
-    player.addEventListener("click", (event) => player.classList.contains("aimed") && centerOn(player, event), { signal });
-  } else if (aim) aim.hidden = panel.querySelector("#aim-help").hidden = true; // nothing to click on
+  if (player) {
+    const can = new Set(panel.dataset.can.split(" ").filter(Boolean));
+    const allowed = () => onPicture(player);
+    const center = (event) => centerOn(player, event);
+    steerOnPicture(player, { movement, can, allowed, center, zoomSpeed: factor, signal });
+  }
 
   panel.addEventListener("click", (event) => {
-    const button = event.target.closest("[data-ask], [data-aim], [data-where]");
+    const button = event.target.closest("[data-ask], [data-where]");
     if (!button) return;
-    if (button === aim) aim.ariaPressed = String(player.classList.toggle("aimed"));
-    else if (button.matches("[data-where]")) whereItLooks(button.form);
+    if (button.matches("[data-where]")) whereItLooks(button.form);
     else once(button);
   });
   panel.addEventListener("submit", (event) => {
@@ -227,9 +198,11 @@ export function steer(panel, { arrowsWithin = null } = {}) {
       .then(({ position }) => position && lookingAt(position))
       .catch(() => {}); // the next picture that tells something else says so
   }
+  // What is held since before this was loaded. It is not captured: it is let go wherever the pointer is.
+  const early = panel.querySelector("[data-move]:active");
+  if (early) hold(early);
   signal.addEventListener("abort", () => {
-    release();
-    player?.classList.remove("aimed");
+    stop();
     for (const each of unsubscribe) each();
   });
   return () => ending.abort();

@@ -5,6 +5,9 @@ import { steer } from "./steer.js";
 const panel = document.getElementById("steering");
 const button = document.querySelector("[data-steering]");
 
+// On a small tile a drag is about tiles.
+const onPicture = (player) => player.closest(".spot")?.classList.contains("maximised");
+
 let leaf = null; // of the selected camera, in the tree
 let shown; // the camera of the panel; null: none that can be steered
 let end = null;
@@ -23,12 +26,12 @@ async function load() {
   end?.();
   end = null;
   if (camera === null) {
-    panel.replaceChildren(words(leaf ? `${leaf.dataset.name} cannot be steered from here.` : "The selected tile is empty."));
+    panel.replaceChildren(words(leaf ? `${leaf.dataset.name} cannot be steered from here.` : "There is nothing to steer in the selected tile."));
     return;
   }
   await htmx.ajax("GET", `/live/steering/${camera}/`, { target: panel, swap: "innerHTML" });
   const made = panel.querySelector("[data-steer]");
-  if (made && shown === camera && made.dataset.steer === camera) end = steer(made, { arrowsWithin: panel });
+  if (made && shown === camera && made.dataset.steer === camera) end = steer(made, { arrowsWithin: panel, onPicture });
 }
 
 /* Another tile is selected, or another camera is in it. */

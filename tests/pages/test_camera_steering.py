@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import redis
 from django.test import Client
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from accounts.models import Role, User
-from devices.families import driver_class
-from devices.families.base import Ptz
 from devices.models import Camera, Device, Site
 from tests.devices.conftest import Simulator, unsaved_device
 from tests.pages.conftest import PHONE, Visit
@@ -51,13 +50,26 @@ def test_what_only_some_cameras_can_is_offered_of_those_only(as_admin: Client, c
     for family in ("povcam", "ipro", "ipcam"):
         Device.objects.update(family=family)
         page = as_admin.get(f"/cameras/{camera.pk}/").content.decode()
-        offered[family] = ("data-aim" in page, "data-turn" in page)
-    assert offered == {"povcam": (False, False), "ipro": (True, False), "ipcam": (False, True)}
+        can = re.search(r'data-can="([a-z_ ]*)"', page)
+        hints = [hint for hint in ("Drag:", "Wheel, or two fingers:", "Click:") if hint in page]
+        assert can is not None
+        assert len(hints) == len(can[1].split()), "what it can by hand is told, and nothing else"
+        offered[family] = (can[1].split(), "data-turn" in page)
+    everything = ["pan_tilt", "zoom", "center"]
+    assert offered == {"povcam": (["zoom"], False), "ipro": (everything, False), "ipcam": (["pan_tilt"], True)}
 
 
 # --- In a browser -----------------------------------------------------------------------------------------------------
 def zoom_speed(simulator: Simulator) -> int:
     return int(simulator.side_door("state")["state"]["head"]["zoom_speed"])
+
+
+def until(page: Page, true: Callable[[], bool], what: str) -> None:
+    for _ in range(600):
+        if true():
+            return
+        page.wait_for_timeout(50)
+    pytest.fail(what)
 
 
 def _leave(page: Page) -> None:
@@ -91,14 +103,36 @@ def test_the_camera_stops_when_the_button_is_let_go_or_the_page_goes(
         visit.page.mouse.down()
     assert zoom_speed(simulator) > 0
     gone(visit.page)
-    for _ in range(100):
-        if zoom_speed(simulator) == 0:
-            break
-        visit.page.wait_for_timeout(50)
-    assert zoom_speed(simulator) == 0, "it goes on moving"
+    until(visit.page, lambda: zoom_speed(simulator) == 0, "it goes on moving")
     last = [target for target in simulator.targets if "directctrl" in target][-1]
     assert last.endswith("zoom=0"), "the page said stop; nothing else ended it"
     assert simulator.violations == []
+
+
+@pytest.mark.browser
+def test_a_button_that_is_held_before_the_page_is_whole_counts(visit: Visit, admin: User, camera: Camera) -> None:
+    sent: list[Any] = []
+    scripts: list[Route] = []
+
+    def take(route: Route) -> None:
+        sent.append(route.request.post_data_json)
+        route.fulfill(status=204)
+
+    visit.page.route("**/api/v1/cameras/*/ptz", take)
+    visit.page.route(re.compile(r"/steer(\.\w+)?\.js"), lambda route: scripts.append(route))
+    visit.sign_in(admin)
+    visit.page.goto(f"{visit.url}/cameras/{camera.pk}/", wait_until="commit")
+    visit.page.get_by_role("button", name="Zoom in").hover()
+    visit.page.mouse.down()
+    until(visit.page, lambda: bool(scripts), "the script was not asked for")
+    assert sent == []
+    scripts.pop().continue_()
+    until(visit.page, lambda: bool(sent), "what is held is not heard")
+    assert sent[0]["zoom"] > 0
+    visit.page.mouse.move(5, 5)
+    visit.page.mouse.up()
+    until(visit.page, lambda: sent[-1] == {"pan": 0, "tilt": 0, "zoom": 0}, "it was not stopped")
+    assert visit.complaints == []
 
 
 @pytest.mark.browser
@@ -113,42 +147,6 @@ def test_keys_steer_it_too(visit: Visit, admin: User, camera: Camera, simulator:
     visit.page.wait_for_load_state("networkidle")
     assert zoom_speed(simulator) == 0
     assert visit.complaints == []
-
-
-@pytest.mark.browser
-def test_a_click_on_the_picture_makes_that_place_its_middle(
-    visit: Visit, admin: User, camera: Camera, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(driver_class("povcam"), "ptz", lambda *_: Ptz(zoom=True, center=True))
-    asked: list[Any] = []
-    visit.page.route(
-        "**/api/v1/cameras/*/center",
-        lambda route: (asked.append(route.request.post_data_json), route.fulfill(status=204)),
-    )
-    visit.sign_in(admin)
-    visit.go(f"/cameras/{camera.pk}/")
-    player = visit.page.locator("live-player")
-    # A square picture in a wide player has black bars on both sides.
-    box = player.evaluate(
-        """each => {
-          for (const side of ["videoWidth", "videoHeight"]) Object.defineProperty(each.video, side, { value: 400 });
-          const { left, top, width, height } = each.video.getBoundingClientRect();
-          return { left, top, width, height };
-        }"""
-    )
-    side, middle = box["height"], box["left"] + box["width"] / 2
-    visit.page.mouse.click(middle, box["top"] + side / 2)
-    aim = visit.page.get_by_role("button", name="Centre by click")
-    aim.click()
-    expect(aim).to_have_attribute("aria-pressed", "true")
-    with visit.page.expect_response("**/center"):
-        visit.page.mouse.click(middle + side / 4, box["top"] + side / 4)
-    visit.page.mouse.click(middle + side * 0.6, box["top"] + side / 2)
-    aim.click()
-    visit.page.mouse.click(middle, box["top"] + side / 2)
-    visit.page.wait_for_load_state("networkidle")
-    (place,) = asked
-    assert place == {"x": pytest.approx(0.75, abs=0.01), "y": pytest.approx(0.25, abs=0.01)}
 
 
 @pytest.mark.browser
