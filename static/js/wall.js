@@ -442,10 +442,20 @@ document.body.addEventListener("htmx:afterSwap", (event) => {
   if (event.detail.target.id !== "tree") return;
   const field = side.querySelector("[data-filter]");
   if (field.value) field.dispatchEvent(new Event("input", { bubbles: true }));
+  listed();
+});
+// The page of somebody who may see no camera at all has no list; here it stays, empty, for when a right is given back.
+document.body.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  if (detail.target.id !== "tree" || detail.serverResponse.includes('id="tree"')) return;
+  detail.shouldSwap = false;
+  detail.target.replaceChildren();
+  listed();
+});
+function listed() {
   readTree();
   if (!leaves.size && !spots().some(isWithdrawn)) return location.reload();
   render();
-});
+}
 
 readTree();
 showSide(!NARROW.matches);

@@ -176,3 +176,9 @@ def test_a_withdrawn_camera_that_is_taken_off_the_wall_stays_off(
     wall.tiles.nth(1).click()
     wall.press("Delete")
     assert wall.names == ["Demo entrance", None, "Parking East", None]
+
+    admin.grants.create()  # everything again
+    wall.answer = lambda socket: socket.route.send('{"type": "status", "state": "connecting", "detail": ""}')
+    expect(wall.leaf("Corridor")).to_be_visible()
+    assert wall.names == ["Demo entrance", None, "Parking East", None]
+    assert wall.visit.complaints == []
