@@ -52,6 +52,8 @@ PAGES = (
         Action.WATCH,
         ("devices:list", "devices:device", "devices:add", "devices:import", "devices:site"),
     ),
+    Page("Library", "film", "b", "recordings:library", Action.PLAYBACK, ("recordings:library",)),
+    Page("Jobs", "list-checks", "j", "recordings:jobs", Action.WATCH, ("recordings:job",)),
     Page("Events", "activity", "e", "devices:events", Action.WATCH, ("devices:events",)),
     Page("Users", "users", "u", "accounts:users", Action.MANAGE_USERS, ("accounts:user",), last=True),
     Page("API tokens", "key-round", "t", "accounts:tokens", Standing.SIGNED_IN, ("accounts:token",)),

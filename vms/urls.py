@@ -5,6 +5,7 @@ from django.urls import include, path, re_path
 from accounts.urls import urlpatterns as accounts_pages
 from devices.urls import urlpatterns as devices_pages
 from devices.urls import websocket_urlpatterns as devices_sockets
+from recordings.urls import urlpatterns as recordings_pages
 from streaming.urls import urlpatterns as streaming_pages
 from streaming.urls import websocket_urlpatterns as streaming_sockets
 from streaming.wall_pages import live_wall
@@ -25,6 +26,7 @@ urlpatterns = [
     path("", include((accounts_pages, "accounts"))),
     path("", include((devices_pages, "devices"))),
     path("", include((streaming_pages, "streaming"))),
+    path("", include((recordings_pages, "recordings"))),
 ]
 websocket_urlpatterns = [*devices_sockets, *streaming_sockets, re_path(r"", NoSuchSocket.as_asgi())]
 
