@@ -28,6 +28,7 @@ from accounts.guards import admit, endpoint, machine
 from accounts.policy import Policy, Standing
 from accounts.problems import Problem
 from devices.api import router as devices_router
+from recordings.clips_api import router as clips_router
 from recordings.jobs_api import router as jobs_router
 from recordings.library_api import router as library_router
 from streaming.api import router as live_router
@@ -206,4 +207,5 @@ api.add_router("", devices_router)
 api.add_router("", views_router)
 api.add_router("", live_router)
 api.add_router("", jobs_router)
+api.add_router("", clips_router)
 api.add_router("", library_router)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -149,7 +149,12 @@ async def clip_file(driver: Driver, gateway: Gateway, clip: Clip) -> AsyncIterat
     page = await _page_of(driver, gateway, clip)
     values = {"filename": clip.name, "list_id": page.list_id}
     command = driver.narrowed(cgi.GET_CLIP_FILE)
-    async with gateway.stream(command, values, idle_seconds=IDLE_SECONDS) as answer:
+    async with AsyncExitStack() as stack:
+        try:
+            answer = await stack.enter_async_context(gateway.stream(command, values, idle_seconds=IDLE_SECONDS))
+        except Failed:
+            await check_card(driver, gateway, clip.slot)
+            raise
         told = answer.headers.get("content-length", "").strip()
         size = int(told) if told.isdigit() else None
         if size is not None and size > MOST_BYTES:
