@@ -19,7 +19,6 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from pytest_django.plugin import DjangoDbBlocker
 
 from devices.cgi import Command
-from devices.families.povcam.commands.row import GAP
 from devices.gateway import Gateway
 from devices.turns import Turn
 from vms import environment
@@ -137,10 +136,8 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
 
 @pytest.fixture
 def shorter_rests() -> dict[int, int]:
-    """Rests after commands, in milliseconds, and what becomes of them in tests, most of whose time they would be. No
-    document asks for the one that POVCAM recorders get, and simulators do not mind. The rests of commands that a test
-    makes itself are kept."""
-    return {GAP: 5}
+    """Rests after commands, in milliseconds, and what becomes of them, where simulators know of it (tests/devices)."""
+    return {}
 
 
 @pytest.fixture(autouse=True)

@@ -21,7 +21,10 @@ import traceback
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-GENERAL_REST = 0.3  # s; what recorders of the ipro family want between general commands. Of real ones it is 3
+# What simulated devices want between commands, in seconds. Real recorders of the ipro family want 3 between general
+# ones, and others get 0.13 between any two.
+GENERAL_REST = 0.3
+COMMAND_REST = 0.02
 
 
 class Process:
@@ -79,10 +82,12 @@ def simulate(*arguments: str) -> Process:
 
 
 def main() -> None:
+    from simulators import device
     from simulators.__main__ import main as simulators
-    from simulators.ipro import device
+    from simulators.ipro import device as ipro
 
-    device.Gaps = functools.partial(device.Gaps, general=GENERAL_REST)
+    ipro.Gaps = functools.partial(ipro.Gaps, general=GENERAL_REST)
+    device.Manners = functools.partial(device.Manners, command=COMMAND_REST)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # who has ended is gone at once
     for line in sys.stdin:
         if pid := os.fork():

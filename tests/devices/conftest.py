@@ -21,6 +21,7 @@ from accounts import tokens
 from accounts.models import Grant, Role, User
 from devices import coordination
 from devices.families.ipro.commands import GENERAL_GAP
+from devices.families.povcam.commands.row import GAP
 from devices.models import Device, Site
 from tests import nursery
 from tests.ports import free_port
@@ -82,9 +83,11 @@ def start_simulators() -> Iterator[Callable[..., Simulator]]:
 
 
 @pytest.fixture
-def shorter_rests(shorter_rests: dict[int, int]) -> dict[int, int]:
-    """Simulated recorders of the ipro family, as they are started here, want a tenth of the rest of real ones."""
-    return {**shorter_rests, GENERAL_GAP: round(nursery.GENERAL_REST * 1000)}
+def shorter_rests() -> dict[int, int]:
+    """Most of the time of these tests would be rests. Simulators that are started here know of the shorter ones, and
+    want them kept. The rests of commands that a test makes itself stay as they are."""
+    rests = {GAP: nursery.COMMAND_REST, GENERAL_GAP: nursery.GENERAL_REST}
+    return {usual: round(seconds * 1000) for usual, seconds in rests.items()}
 
 
 @pytest.fixture

@@ -13,7 +13,12 @@ from pytest_django.live_server_helper import LiveServer
 
 from accounts.models import Grant, Role, User
 from devices.models import Camera, Device, Site
-from tests.devices.conftest import saved_device, simulator, start_simulator  # noqa: F401  a device that answers
+from tests.devices.conftest import (  # noqa: F401  a device that answers
+    saved_device,
+    shorter_rests,
+    simulator,
+    start_simulator,
+)
 from vms import health
 
 PASSWORD = "a long enough passphrase"
