@@ -130,6 +130,7 @@ class File(models.Model):
         ordering = ("-created_at", "-pk")
         indexes = (
             models.Index(fields=["-created_at", "-id"]),
+            models.Index(fields=["site", "-created_at", "-id"]),  # the same, for who may see one site
             models.Index(fields=["camera", "start"]),
             models.Index(fields=["device", "start"]),
         )
