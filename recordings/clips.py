@@ -55,7 +55,7 @@ SLOTS = (1, 2)
 KINDS = {"avchd": "mts", "mp4": "mp4"}  # of files, by the format of the list
 AGAIN_SECONDS = (1.0, 4.0, 15.0)  # before a clip is begun again that broke off
 BUSY_SECONDS = 600.0  # for so long a recorder that records is waited for
-BUSY_LOOK_SECONDS = 5.0
+BUSY_LOOK_SECONDS = 0.5, 5.0  # between two looks whether it is free, at first and at last
 FORMAT_SECONDS = 300.0  # the document says about 120 (9.2)
 FORMAT_LOOK_SECONDS = 1.0
 # Slower than the slowest recording by far; a device that trickles would hold its job for ever.
@@ -227,6 +227,7 @@ def _refuse_missing(run: Run, item: Item) -> None:
 async def _when_free(run: Run, doing: Callable[[], Awaitable[T]]) -> T:
     """Do it, waiting for a device that is busy. JobFailed when it stays so, or when nothing can be done with it."""
     until = asyncio.get_running_loop().time() + BUSY_SECONDS
+    pause, longest = BUSY_LOOK_SECONDS
     while True:
         try:
             return await doing()
@@ -236,7 +237,8 @@ async def _when_free(run: Run, doing: Callable[[], Awaitable[T]]) -> T:
             run.message = f"Waiting. {error}"
         except NOTHING_MORE as error:
             raise JobFailed(str(error)) from error
-        await asyncio.sleep(BUSY_LOOK_SECONDS)
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, longest)
 
 
 async def _same_device(device: Device, driver: Driver, gateway: Gateway) -> None:
@@ -312,9 +314,16 @@ async def _bring_home(run: Run, item: Item, clip: Clip, key: str) -> None:
                     if took > PACE_AFTER_SECONDS and incoming.size < took * LEAST_PER_SECOND:
                         raise NoAnswer(f"{device.name} sends too slowly. Look at the network between us.")
         received = await incoming.end()
-        sound = await asyncio.to_thread(
-            verify.check, received.path, kind=KINDS[clip.format], size=item.size, seconds=clip.seconds
-        )
+        try:
+            sound = await asyncio.to_thread(
+                verify.check, received.path, kind=KINDS[clip.format], size=item.size, seconds=clip.seconds
+            )
+        except verify.Unsound as error:
+            if item.facts.get("came") != received.sha256:
+                item.facts["came"] = received.sha256
+                raise
+            await in_database(_keep)(run, clip, key, received, None, str(error))
+            raise ItemFailed(f"{error} It came so twice, so it is so on the card. It is kept as damaged.") from error
         await in_database(_keep)(run, clip, key, received, sound)
     item.size = item.done = received.size
 
@@ -324,22 +333,24 @@ def _size_of_copy(key: str) -> int | None:
     return File.objects.values_list("size", flat=True).get(pk=copy) if copy is not None else None
 
 
-def _keep(run: Run, clip: Clip, key: str, received: Received, sound: verify.Sound) -> None:
-    """Put it in its place and make its row. Its name tells its content, too: what lies there already is the same."""
+def _keep(run: Run, clip: Clip, key: str, received: Received, sound: verify.Sound | None, damage: str = "") -> None:
+    """Put it in its place and make its row. Its name tells its content, too: what lies there already is the same.
+    What cannot be played may still be all there is of an incident; it is kept, and does not count as a copy."""
     device = _device(run)
     local = datetime.fromisoformat(clip.recorded) if clip.recorded else None
     stamp = f"{local:%Y%m%d-%H%M%S}_" if local else ""
     ending = KINDS[clip.format]
     name = f"{stamp}{device.pk}_{clip.slot}_{clip.name}_{received.sha256[:12]}.{ending}"
+    seconds = sound.duration if sound else clip.seconds or 0
     path = store.put_in_place(received, local.date() if local else None, name)
     found = {
         "path": path,
         "size": received.size,
         "sha256": received.sha256,
-        "verified": File.Verified.PLAYABLE,
+        "verified": File.Verified.PLAYABLE if sound else File.Verified.DAMAGED,
         "checked_at": timezone.now(),
-        "remark": "",
-        "duration": sound.duration,
+        "remark": damage[:300],
+        "duration": sound.duration if sound else None,
     }
     with transaction.atomic():
         # A copy that was damaged or lost here has its bytes back. One with other bytes stays, but is no copy any more.
@@ -360,7 +371,7 @@ def _keep(run: Run, clip: Clip, key: str, received: Received, sound: verify.Soun
             camera=Camera.objects.filter(device=device).order_by("number").first(),
             job_id=run.pk,
             start=clip.begun,
-            end=clip.begun + timedelta(seconds=sound.duration) if clip.begun else None,
+            end=clip.begun + timedelta(seconds=seconds) if clip.begun else None,
         )
 
 

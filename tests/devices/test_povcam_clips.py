@@ -1,12 +1,15 @@
 """Clips on the cards of a POVCAM against the strict simulator: pages, lists that end, one thing at a time."""
 
 import asyncio
+import contextlib
 import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
 import redis
+from hypothesis import given
+from hypothesis import strategies as st
 
 from devices.errors import Busy, CardGone, ClipGone, Interrupted, NoAnswer, WrongAnswer
 from devices.families import driver_for
@@ -46,6 +49,26 @@ def test_what_is_no_clip_is_passed_over():
     text = LIST.replace("2,S1AA001000000260,", "2,../../etc,").replace("00:00:12", "soon")
     page = read_page(text, 1, "avchd", {})
     assert [(clip.name, clip.seconds) for clip in page.clips.values()] == [("S1AA001000000160", None)]
+
+
+CELLS = st.one_of(
+    st.integers(-5, 10**20).map(str),
+    st.text(max_size=8),
+    st.sampled_from(
+        ["S1AA001000000160", "01/01/0001 00:00:00", "12/31/9999 23:59:59", "06/26/2017 20:12:02", "99:00:00"]
+    ),
+)
+LINES = st.one_of(
+    st.lists(CELLS, max_size=6).map(",".join),
+    st.tuples(st.sampled_from(["ClipfileNum", "ClipfileALLNum", "list_id"]), CELLS).map("=".join),
+)
+
+
+@given(st.lists(LINES, max_size=12).map("\r\n".join), st.integers(0, 80))
+def test_whatever_it_sends_is_a_page_or_a_wrong_answer(text: str, zone: int):
+    with contextlib.suppress(WrongAnswer):
+        page = read_page(text, 1, "mp4", {"timezone": zone, "summer_time": "1"})
+        assert all(clip.name.isascii() for clip in page.clips.values())
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ def recorder(
     monkeypatch.setattr(jobs, "BEAT_SECONDS", 0.05)
     monkeypatch.setattr(jobs, "start_soon", lambda: None)
     monkeypatch.setattr(clips, "AGAIN_SECONDS", (0.02, 0.02, 0.02))
-    monkeypatch.setattr(clips, "BUSY_LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(clips, "BUSY_LOOK_SECONDS", (0.05, 0.1))
     monkeypatch.setattr(clips, "FORMAT_LOOK_SECONDS", 0.05)
 
     def make(*options: str, **more: int) -> tuple[Simulator, Device]:
@@ -237,6 +237,27 @@ def test_what_never_comes_whole_leaves_nothing_and_says_why(recorder: Callable[.
     simulator.side_door("fault", {"kind": "cut-downloads", "times": 0})
     jobs.retry(job)
     succeeded(job)
+    assert len(in_the_library(library)) == 2
+
+
+def test_what_is_damaged_on_the_card_is_kept_and_counts_as_no_copy(recorder: Callable[..., Any], library: Path):
+    simulator, device = recorder(clips=1)
+    simulator.side_door("fault", {"kind": "wrong-length", "times": 2, "number": -1000})
+    job = done(ask(device))
+    assert job.state == JobState.FAILED
+    assert job.error.startswith("It ends in the middle of a packet. It came so twice")
+    damaged = File.objects.get()
+    assert (damaged.verified, damaged.remark) == ("damaged", "It ends in the middle of a packet.")
+    assert in_the_library(library) == {damaged.path: damaged.sha256}
+    (card,) = on_the_loop(clips.look(device, (1,)))
+    assert clips.safe_to_format(device, card).safe is False
+    # The recorder sends it rightly now: both stay, and the whole one is the copy.
+    jobs.retry(job)
+    succeeded(job)
+    copy = File.objects.exclude(pk=damaged.pk).get()
+    assert (copy.verified, copy.key) == ("playable", damaged.key)
+    damaged.refresh_from_db()
+    assert damaged.key is None
     assert len(in_the_library(library)) == 2
 
 
@@ -443,6 +464,19 @@ def test_a_card_is_formatted_once_it_was_agreed_to(
     assert sum("sdcard" in target for target in simulator.targets) == 1
     assert AuditEntry.objects.filter(action="card formatted").exists()
     assert call("POST", f"devices/{device.pk}/format", {"slot": 2, "confirm": True}).status_code == 409
+    assert simulator.violations == []
+
+
+def test_a_card_with_an_error_may_be_formatted_by_who_knows(
+    recorder: Callable[..., Any], library: Path, caller: Callable[..., Caller]
+):
+    simulator, device = recorder(clips=2)
+    simulator.side_door("fault", {"kind": "card", "mode": "error", "number": 1})
+    call = caller(Role.ADMIN)
+    assert "what is on it cannot be told" in call("POST", f"devices/{device.pk}/format", {"slot": 1}).json()["confirm"]
+    told = call("POST", f"devices/{device.pk}/format", {"slot": 1, "confirm": True})
+    succeeded(Job.objects.get(pk=told.json()["id"]))
+    on_the_loop(driver_for(device).check_card(Gateway(device), 1))
     assert simulator.violations == []
 
 

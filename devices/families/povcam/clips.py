@@ -25,6 +25,7 @@ from devices.gateway import Gateway
 
 FORMATS = ("avchd", "mp4")
 PAGE = 15
+MOST_CLIPS = 65535  # what index can name (10.1)
 LISTING_TRIES = 3  # while it records or deletes, a list changes under our hands
 IDLE_SECONDS = 15.0  # between two pieces of a clip
 MOST_BYTES = 512 * 2**30  # a clip is not larger than the largest card in the shops
@@ -97,7 +98,7 @@ async def clips(driver: Driver, gateway: Gateway, slot: int, form: str) -> Listi
             totals.add(page.total)
             fresh = {number: clip for number, clip in page.clips.items() if number not in found}
             found |= fresh
-            if len(found) >= page.total or not fresh or len(totals) > 1:
+            if len(found) >= min(page.total, MOST_CLIPS) or not fresh or len(totals) > 1:
                 break
         listing = Listing(tuple(found[number] for number in sorted(found)), len(found) >= page.total)
         if len(totals) == 1 and len({_marks(clip) for clip in listing.clips}) == len(found) and listing.complete:
@@ -126,17 +127,18 @@ async def _page(
 
 async def _page_of(driver: Driver, gateway: Gateway, clip: Clip) -> Page:
     """The page that holds the clip now: mostly the one it was on."""
-    expected = (max(clip.number, 1) - 1) // PAGE * PAGE + 1
+    expected = (min(max(clip.number, 1), MOST_CLIPS) - 1) // PAGE * PAGE + 1
     page = await _page(driver, gateway, clip.slot, clip.format, expected)
     if page.number(clip) is not None:
         return page
-    last = page.total
-    for index in range(1, last + 1, PAGE):
+    for index in range(1, min(page.total, MOST_CLIPS) + 1, PAGE):
         if index == expected:
             continue
         page = await _page(driver, gateway, clip.slot, clip.format, index)
         if page.number(clip) is not None:
             return page
+        if not page.clips:
+            break
     await check_card(driver, gateway, clip.slot)
     raise ClipGone(
         f"{clip.name} as it was listed is no longer on the card in slot {clip.slot} of {driver.device.name}."

@@ -33,7 +33,10 @@ def in_utc(values: Mapping[str, Any], local: datetime, *, in_summer: bool | None
         return None
     if in_summer is None:
         in_summer = _in_summer(values, local)
-    return (local - offset - (_SUMMER if in_summer else timedelta())).replace(tzinfo=UTC)
+    try:
+        return (local - offset - (_SUMMER if in_summer else timedelta())).replace(tzinfo=UTC)
+    except OverflowError:  # the first or the last day there is
+        return None
 
 
 def to_set(values: Mapping[str, Any], now: datetime) -> dict[str, int] | None:
