@@ -73,6 +73,14 @@ def key_of(device: Device, clip: Clip) -> str:
     return f"{who}/{clip.slot}/{clip.format}/{clip.name}/{clip.recorded}/{clip.seconds}"
 
 
+async def identified(device: Device) -> Device:
+    """With what it is known by, also before it was ever polled: its clips must not change their keys afterwards."""
+    if not (device.serial or device.mac):
+        marks = await driver_for(device).marks(Gateway(device))
+        device.serial, device.mac = marks.serial, marks.mac
+    return device
+
+
 def copies_of(keys: Iterable[str]) -> dict[str, int]:
     """The verified copies among our files: key → file."""
     wanted = list(keys)
@@ -122,6 +130,7 @@ def needs_clips(device: Device) -> Driver:
 async def look(device: Device, slots: Sequence[int] = SLOTS, formats: Sequence[str] = ()) -> list[Card]:
     """Ask the device what is on its cards, and our files what of it is here."""
     driver, gateway = needs_clips(device), Gateway(device)
+    await identified(device)
     present = {slot: store.present for slot, store in zip(SLOTS, await driver.storage(gateway), strict=False)}
     wanted = [form for form in driver.clip_formats if form in (formats or driver.clip_formats)]
     cards = []
@@ -261,7 +270,7 @@ _lines: WeakKeyDictionary[Run, asyncio.Lock] = WeakKeyDictionary()  # to the dev
 async def _download(run: Run, item: Item) -> None:
     _refuse_missing(run, item)
     clip = _clip(item.facts)
-    key = key_of(_device(run), clip)
+    key = key_of(await identified(_device(run)), clip)
     if (size := await in_database(_size_of_copy)(key)) is not None:
         item.size = item.done = size
         return

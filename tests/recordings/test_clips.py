@@ -364,6 +364,19 @@ def test_a_copy_that_was_lost_or_damaged_here_is_fetched_again(recorder: Callabl
     assert set(File.objects.values_list("pk", "verified")) == {(lost.pk, "playable"), (damaged.pk, "playable")}
 
 
+def test_clips_of_a_device_that_was_never_polled_are_known_afterwards(recorder: Callable[..., Any], library: Path):
+    simulator, device = recorder(clips=1)
+    assert not device.serial
+    succeeded(ask(device))
+    told = on_the_loop(driver_for(device).marks(Gateway(device)))
+    Device.objects.filter(pk=device.pk).update(serial=told.serial, mac=told.mac)
+    device.refresh_from_db()
+    succeeded(ask(device))
+    (card,) = on_the_loop(clips.look(device, (1,), ("avchd",)))
+    assert list(card.copies.values()) == [File.objects.get().pk]
+    assert simulator.violations == []
+
+
 def test_a_full_disk_is_said_and_nothing_half_is_left(
     recorder: Callable[..., Any], library: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -482,6 +495,7 @@ def test_a_card_with_an_error_may_be_formatted_by_who_knows(
 
 def test_what_was_recorded_since_is_not_erased(recorder: Callable[..., Any], library: Path):
     simulator, device = recorder(clips=2)
+    on_the_loop(clips.identified(device))
     agreed = [clips.key_of(device, clip) for clip in listed(device)][:1]
     job = done(jobs.create(clips.FORMAT, user=None, device=device, params={"slot": 1, "without_copy": agreed}))
     assert job.state == JobState.FAILED
