@@ -186,11 +186,12 @@ def _depends_on_the_database(item: pytest.Item) -> bool:
 
 def _with_products_spread(items: list[pytest.Item]) -> list[pytest.Item]:
     """Files are handed out in this order to the processes that run tests. Those that start whole products load the
-    machine most and take longest: they come one at a time rather than all together, and none comes last."""
+    machine most, and those about pictures take longest: they come one at a time rather than together, and none last."""
     files: dict[Path, list[pytest.Item]] = {}
     for item in items:
         files.setdefault(item.path, []).append(item)
-    heavy = [each for each in files.values() if any(item.get_closest_marker("running") for item in each)]
+    marks = ("running", "one_database")
+    heavy = [each for each in files.values() if any(each[0].get_closest_marker(mark) for mark in marks)]
     light = [each for each in files.values() if each not in heavy]
     between = len(light) // len(heavy) if heavy else 0
     for number, each in enumerate(heavy):

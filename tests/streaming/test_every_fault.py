@@ -32,7 +32,11 @@ from streaming.sources import open as opening
 from streaming.viewer import Init, State, Status, Viewer
 from tests.streaming.seeing import until, watch
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("redis_client")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.one_database,
+    pytest.mark.usefixtures("redis_client"),
+]
 
 STREAMS = {1: VideoFormat(640, 360, Fraction(15), 1000), 2: VideoFormat(320, 180, Fraction(15), 500)}
 POVCAM_TOLD = {
