@@ -28,7 +28,6 @@ from PIL import Image
 from accounts.problems import Problem
 from recordings import library
 from recordings.models import File
-from recordings.serving import PIECE
 from streaming.jpegs import MOST_PIXELS, NoPicture, scaled
 
 WIDTH = 480  # of the small picture: a tile of the library, twice as fine for displays that show it so
@@ -37,6 +36,7 @@ PACKETS_LOOKED_AT = 400  # until a picture came of them; a key picture stands wi
 AT_ONCE = 8  # films that are remuxed, per process
 IDLE_SECONDS = 60.0  # one that was not asked for so long gives its place to another
 LONGEST_GROUP = 3  # seconds from key picture to key picture; AVCHD has half a second
+PIECE = 64 * 1024  # bytes; a film of few bits must not be read far ahead before its first picture goes out
 SOUND_AS_IT_IS = {"aac", "mp3"}
 
 threads = ThreadPoolExecutor(2, "films")

@@ -132,6 +132,8 @@ def test_the_rail_has_the_pages_one_may_open_and_marks_the_present_one(
         "/",
         "/cameras/",
         "/devices/",
+        "/library/",
+        "/jobs/",
         "/events/",
         "/users/",
         "/tokens/",
@@ -139,7 +141,7 @@ def test_the_rail_has_the_pages_one_may_open_and_marks_the_present_one(
     ]
     assert re.findall(r'data-go="(\w)" aria-current="page"', text(as_admin.get("/users/new/"))) == ["u"]
     client.force_login(person("olga"))
-    assert rail(text(client.get("/"))) == ["/", "/cameras/", "/devices/", "/events/", "/tokens/"]
+    assert rail(text(client.get("/"))) == ["/", "/cameras/", "/devices/", "/jobs/", "/events/", "/tokens/"]
 
 
 def test_pages_for_everybody_ask_the_database_nothing(
