@@ -3,7 +3,8 @@
 //
 // Strategy. A picture that was on its way as briefly as any lately shows how the media time and the clock belong together.
 // From that follows which media time is arriving right now, without the steps in which the buffer grows. Playing stays
-// `target` behind it: as much as the latest pictures were late, and a little more for decoding; between 75 and 250 ms.
+// `target` behind it: as much as the latest pictures were late, and a little more for decoding; between 75 and 250 ms, and
+// no less than PICTURES pictures last.
 // Lateness raises it at once and is forgotten slowly; so does a stall, since a computer may be slow where the line is not.
 // Small distances are caught up by the rate. Seeking is for more than a second, for what a stall has left behind, and for
 // the pictures that were there before: in these cases the motion is broken already.
@@ -14,6 +15,8 @@
 // belongs to the moment at which it came.
 
 const LEAST = 0.075; // seconds
+// As many pictures at least: slow ones stand small on a wall of many, and what counts there is that they are steady.
+const PICTURES = 2.4;
 const MOST = 0.25;
 const DECODING = 0.05;
 const AT_FIRST = 60; // ms of lateness, until more is known
@@ -92,7 +95,8 @@ export class LiveEdge {
 
   /* Seconds that playing stays behind what is arriving. */
   target(now) {
-    return this.fixed ?? Math.min(MOST, Math.max(LEAST, DECODING + this.#slowness(now) + this.#lateness(now) / 1000));
+    const least = Math.max(LEAST, PICTURES * (this.#lasting ?? 0));
+    return this.fixed ?? Math.min(MOST, Math.max(least, DECODING + this.#slowness(now) + this.#lateness(now) / 1000));
   }
 
   /* Which media time is arriving now. */

@@ -304,7 +304,7 @@ def advice(scene: Scene, delays: list[float], lasting: float = 1 / 15) -> Any:
 
 
 def test_an_even_line_is_followed_closely_and_an_uneven_one_at_a_distance(scene: Scene) -> None:
-    even = advice(scene, [5.0] * 900)["targets"]
+    even = advice(scene, [5.0] * 900, lasting=1 / 40)["targets"]
     assert even[-1] == pytest.approx(0.075)
     uneven = advice(scene, [0.0 if n % 9 else 120.0 for n in range(300)])["targets"]
     assert 0.15 < uneven[-1] <= 0.25
@@ -312,8 +312,13 @@ def test_an_even_line_is_followed_closely_and_an_uneven_one_at_a_distance(scene:
     assert max(worst) == pytest.approx(0.25)
 
 
+def test_slow_pictures_are_followed_at_a_distance_of_pictures(scene: Scene) -> None:
+    assert advice(scene, [5.0] * 300, lasting=1 / 15)["targets"][-1] == pytest.approx(2.4 / 15)
+    assert advice(scene, [5.0] * 300, lasting=1 / 5)["targets"][-1] == pytest.approx(0.25)
+
+
 def test_lateness_is_forgotten_slowly(scene: Scene) -> None:
-    targets = advice(scene, [0.0] * 50 + [180.0, 115.0, 50.0] + [0.0] * 900)["targets"]
+    targets = advice(scene, [0.0] * 50 + [180.0, 115.0, 50.0] + [0.0] * 2400, lasting=1 / 40)["targets"]
     assert targets[50] > 0.22
     assert targets[-1] == pytest.approx(0.075)
     assert all(after <= before + 1e-9 for before, after in pairwise(targets[50:]))
@@ -483,7 +488,7 @@ def test_a_stall_keeps_more_in_hand_for_some_time(scene: Scene) -> None:
       const { LiveEdge } = await import("/static/js/live-edge.js");
       const edge = new LiveEdge();
       const began = performance.now();
-      for (let n = 0; n < 900; n++) edge.arrived(n / 15, 1 / 15, began + (1000 * n) / 15);
+      for (let n = 0; n < 2400; n++) edge.arrived(n / 40, 1 / 40, began + (1000 * n) / 40);
       const now = began + 60_000;
       const before = edge.target(now);
       edge.stalled(now);
