@@ -318,7 +318,7 @@ def test_slow_pictures_are_followed_at_a_distance_of_pictures(scene: Scene) -> N
 
 
 def test_lateness_is_forgotten_slowly(scene: Scene) -> None:
-    targets = advice(scene, [0.0] * 50 + [180.0, 115.0, 50.0] + [0.0] * 2400, lasting=1 / 40)["targets"]
+    targets = advice(scene, [0.0] * 50 + [180.0 - 25.0 * n for n in range(8)] + [0.0] * 2400, lasting=1 / 40)["targets"]
     assert targets[50] > 0.22
     assert targets[-1] == pytest.approx(0.075)
     assert all(after <= before + 1e-9 for before, after in pairwise(targets[50:]))
